@@ -1,0 +1,104 @@
+"""What a run did, counted: operations per op of each projection, updates and spikes per population."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from spikelab.errors import ShapeError
+from spikelab.ops.op import OpCount
+
+__all__ = ["Counts", "PopulationCount"]
+
+
+@dataclass(frozen=True)
+class PopulationCount:
+    """What the neurons of one population did.
+
+    Args:
+        model: class name of the model, or `"input"`, `"junction"`.
+        neurons: number of neurons.
+        updates: evaluations of `step` (a jump over silent steps counts once).
+        spikes: spikes emitted; whole numbers greater than one count as that many.
+        per_update: operations of one evaluation by kind (add, mul, compare, ...).
+        spiking: whether the output is spikes.
+    """
+
+    model: str
+    neurons: int
+    updates: int
+    spikes: int
+    per_update: Mapping[str, int]
+    spiking: bool
+
+    def __add__(self, other: PopulationCount) -> PopulationCount:
+        return PopulationCount(
+            self.model,
+            self.neurons,
+            self.updates + other.updates,
+            self.spikes + other.spikes,
+            self.per_update,
+            self.spiking,
+        )
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Counts of one run. `a + b` joins runs of other samples; `a.then(b)` continues the same samples.
+
+    Args:
+        back_end: name of the target that ran.
+        samples: number of samples.
+        sample_steps: time steps, summed over the samples.
+        dt: [s] time step.
+        projections: per projection label, the counts of its ops in turn.
+        populations: per name.
+    """
+
+    back_end: str
+    samples: int
+    sample_steps: int
+    dt: float
+    projections: Mapping[str, tuple[OpCount, ...]]
+    populations: Mapping[str, PopulationCount]
+
+    @property
+    def synaptic_ops(self) -> int:
+        """Event-driven synaptic operations of all weighted ops."""
+        return sum(c.synaptic_ops for ops in self.projections.values() for c in ops if c.weighted)
+
+    @property
+    def dense_ops(self) -> int:
+        """The same if no zero were skipped."""
+        return sum(c.dense_ops for ops in self.projections.values() for c in ops if c.weighted)
+
+    @property
+    def spikes(self) -> int:
+        """Spikes of all spiking populations, inputs left out."""
+        return sum(p.spikes for p in self.populations.values() if p.spiking and p.model != "input")
+
+    @property
+    def neuron_updates(self) -> int:
+        """Evaluations of a neuron's step."""
+        return sum(p.updates for p in self.populations.values())
+
+    def __add__(self, other: Counts) -> Counts:
+        return self._join(other, self.samples + other.samples)
+
+    def then(self, other: Counts) -> Counts:
+        """Counts of this run and of its continuation with the same samples."""
+        if self.samples != other.samples:
+            raise ShapeError(f"Counts.then: {other.samples} samples continue {self.samples}; add them with + if they are other samples")
+        return self._join(other, self.samples)
+
+    def _join(self, other: Counts, samples: int) -> Counts:
+        if set(self.projections) != set(other.projections) or set(self.populations) != set(other.populations):
+            raise ShapeError("Counts: the runs are of different networks; add counts of one network only")
+        return Counts(
+            self.back_end,
+            samples,
+            self.sample_steps + other.sample_steps,
+            self.dt,
+            {n: tuple(a + b for a, b in zip(c, other.projections[n], strict=True)) for n, c in self.projections.items()},
+            {n: p + other.populations[n] for n, p in self.populations.items()},
+        )

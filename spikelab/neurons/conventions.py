@@ -1,0 +1,99 @@
+"""The conventions in which published integrate-and-fire neurons differ, as small pure functions.
+
+Every library's LIF is one choice from each row:
+
+| row | choices |
+|---|---|
+| comparison | `">"` strictly above the threshold; `">="` at or above |
+| spikes | `"one"` per step; `"many"`: as many as whole thresholds fit |
+| reset | `"hard"` sets `v_reset`; `"soft"` subtracts the threshold; `"undecayed"` subtracts it after the next decay |
+| input_gain | `"one"`; `"1-a"` and `"dt/tau"`: constant input x settles at x |
+| synapse (CubaLIF) | `"decay_then_add"` i = b i + x; `"add_then_decay"` i = b (i + x) |
+
+An output delay of one step is the projection's delay, not the neuron's.
+The reset reads the spike through `f.detach`; a layer that lets the gradient through the reset makes
+`detach` the identity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from spikelab.errors import UnsupportedError, Violation
+
+__all__ = ["COMPARISONS", "GAINS", "RESETS", "SPIKES", "check_spikes", "fire", "gain", "reset", "scaled"]
+
+COMPARISONS = (">", ">=")
+SPIKES = ("one", "many")
+RESETS = ("hard", "soft", "undecayed")
+GAINS = ("one", "1-a", "dt/tau")
+
+
+def _strictly_above(v: Any, c: Any, f: Any) -> Any:
+    return f.spike(v - c.v_threshold)
+
+
+def _at_or_above(v: Any, c: Any, f: Any) -> Any:
+    return c.one - f.spike(c.v_threshold - v)
+
+
+def _whole_thresholds(v: Any, c: Any, f: Any) -> Any:
+    return f.count(v, c.v_threshold, c.most)
+
+
+def _to_value(z: Any, v: Any, c: Any, f: Any) -> Any:
+    return f.select(f.detach(z), c.v_reset, v)
+
+
+def _by_subtraction(z: Any, v: Any, c: Any, f: Any) -> Any:
+    return v - f.detach(z) * c.v_threshold
+
+
+def _plain(x: Any, c: Any) -> Any:
+    return x
+
+
+def _scaled(x: Any, c: Any) -> Any:
+    return c.gain * x
+
+
+def fire(comparison: str, spikes: str) -> Callable[[Any, Any, Any], Any]:
+    """Pure function `(v, c, f) -> z` that compares the membrane with the threshold."""
+    if spikes == "many":
+        return _whole_thresholds
+    return _strictly_above if comparison == ">" else _at_or_above
+
+
+def reset(kind: str) -> Callable[[Any, Any, Any, Any], Any]:
+    """Pure function `(z, v, c, f) -> v` after the comparison."""
+    return _to_value if kind == "hard" else _by_subtraction
+
+
+def scaled(input_gain: str) -> Callable[[Any, Any], Any]:
+    """Pure function `(x, c) -> x` that applies the input gain."""
+    return _plain if input_gain == "one" else _scaled
+
+
+def gain(input_gain: str, a: Any, dt: float, tau: Any) -> Any:
+    """Value of the input gain for decay `a`, step `dt` [s] and time constant `tau` [s]."""
+    if input_gain == "one":
+        return 1.0
+    return 1 - a if input_gain == "1-a" else dt / tau
+
+
+def check_spikes(name: str, comparison: str, spikes: str, kind: str) -> None:
+    """Refuse combinations that have no meaning: whole thresholds are counted at or above, and subtracted."""
+    if spikes == "many" and (comparison == ">" or kind == "hard"):
+        found = f"comparison={comparison!r}, reset={kind!r}"
+        raise UnsupportedError(
+            violations=[
+                Violation(
+                    "whole_thresholds_are_counted_at_or_above_and_subtracted",
+                    f"{name}(spikes='many')",
+                    found,
+                    "comparison='>=' and reset='soft' or 'undecayed'",
+                    "set both, or spikes='one'",
+                )
+            ]
+        )

@@ -1,0 +1,222 @@
+"""`NeuronModel`: a frozen dataclass of parameters with units, plus one pure `step`.
+
+`step(x, s, c, f)` uses only `+ - *` and the primitives of `primitives.py`. The same function runs on
+tensors (training), arrays (clocked reference), tracing objects (fused kernels, event-driven
+simulator, operation counts) and dimensions (unit check), so that no reader can drift from another.
+
+`coefficients` turns parameters into what `step` needs per time step. It may divide and use the
+functions of `m`, which work on floats, arrays and tensors alike, so that a learnable parameter keeps
+its gradient.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, NamedTuple
+
+import numpy as np
+
+from spikelab.errors import UnitError, unknown_name
+from spikelab.units import Dimensioned, dimension, si
+
+__all__ = [
+    "MATHS",
+    "Discretisation",
+    "Maths",
+    "NeuronModel",
+    "Port",
+    "Step",
+    "Value",
+    "choice",
+    "decay",
+    "parameter",
+    "parameters",
+]
+
+Value = Any
+"""A parameter: a float in SI, a string with a unit, an array that broadcasts to the population, or a tensor."""
+Step = Callable[[Any, Any, Any, Any], tuple[Any, Any]]
+Discretisation = Literal["exponential", "euler"]
+
+
+class Port(NamedTuple):
+    """Input of a neuron: its unit, and the sign that its contributions must have (0: any)."""
+
+    unit: str
+    sign: int = 0
+
+
+class Maths:
+    """Functions that `coefficients` may use on floats, arrays and tensors alike."""
+
+    @staticmethod
+    def _apply(name: str, x: Any) -> Any:
+        method = None if isinstance(x, np.ndarray) else getattr(x, name, None)
+        return method() if method is not None else getattr(np, name)(x)
+
+    def exp(self, x: Any) -> Any:
+        """e to the x."""
+        return self._apply("exp", x)
+
+    def expm1(self, x: Any) -> Any:
+        """e to the x, less one, without cancellation."""
+        return self._apply("expm1", x)
+
+    def log(self, x: Any) -> Any:
+        """Natural logarithm."""
+        return self._apply("log", x)
+
+    def sqrt(self, x: Any) -> Any:
+        """Square root."""
+        return self._apply("sqrt", x)
+
+    def sin(self, x: Any) -> Any:
+        """Sine."""
+        return self._apply("sin", x)
+
+    def cos(self, x: Any) -> Any:
+        """Cosine."""
+        return self._apply("cos", x)
+
+
+MATHS = Maths()
+
+
+def parameter(default: Value, *, unit: str, doc: str, positive: bool = False) -> Any:
+    """Declare a parameter of a neuron.
+
+    Args:
+        default: value in SI, or a string with a unit.
+        unit: SI unit; `"1"` for a plain number.
+        doc: what it is, in a few words.
+        positive: refuse values that are not above zero.
+    """
+    return field(default=default, metadata={"unit": unit, "doc": doc, "positive": positive})
+
+
+def choice(default: str, *, options: tuple[str, ...], doc: str) -> Any:
+    """Declare a flag that selects one of several pure `step` functions."""
+    return field(default=default, metadata={"options": options, "doc": doc})
+
+
+def parameters(model: NeuronModel | type[NeuronModel]) -> dict[str, Mapping[str, Any]]:
+    """Names of a model's parameters (flags left out) with their unit and meaning."""
+    return {f.name: f.metadata for f in dataclasses.fields(model) if "unit" in f.metadata}
+
+
+def decay(tau: Any, dt: float, discretisation: Discretisation, m: Maths = MATHS) -> Any:
+    """Share of a state that is left after one step of `dt`.
+
+    Args:
+        tau: [s] time constant.
+        dt: [s] time step.
+        discretisation: `"exponential"` gives exp(-dt/tau), `"euler"` gives 1 - dt/tau.
+        m: functions of the number type.
+
+    Raises:
+        UnsupportedError: unknown discretisation.
+
+    Example:
+        >>> round(float(decay(10e-3, 1e-3, "exponential")), 6), decay(10e-3, 1e-3, "euler")
+        (0.904837, 0.9)
+    """
+    if discretisation == "exponential":
+        return m.exp(-dt / tau)
+    if discretisation == "euler":
+        return 1 - dt / tau
+    raise unknown_name("discretisation", discretisation, ("exponential", "euler"))
+
+
+def _to_value(value: Any, meta: Mapping[str, Any], where: str) -> Any:
+    if hasattr(value, "detach"):  # a tensor keeps its gradient
+        numbers: Any = np.asarray(value.detach().cpu())
+    elif isinstance(value, np.ndarray) and value.ndim > 0:
+        if value.dtype.kind not in "fiu":
+            raise UnitError(f"{where}: found an array of {value.dtype}; expected real numbers in {meta['unit']}")
+        value = numbers = np.array(value, dtype=np.float64)
+        value.setflags(write=False)
+        if not np.isfinite(value).all():
+            raise UnitError(f"{where}: found NaN or infinity in an array; expected finite numbers in {meta['unit']}")
+    else:
+        value = numbers = si(value, meta["unit"], where)
+    if meta["positive"] and not (np.asarray(numbers) > 0).all():
+        raise UnitError(f"{where}: found {np.min(numbers)} {meta['unit']}; expected a value above zero")
+    return value
+
+
+@dataclass(frozen=True, eq=False)
+class NeuronModel:
+    """Base of all neurons. Subclasses add parameters, flags, `coefficients` and `step`.
+
+    Class attributes:
+        State: NamedTuple of the state variables.
+        Coefficients: NamedTuple of what `step` needs per time step.
+        ports: inputs by name. A model with one port takes `x` as a number, with several as a NamedTuple.
+        state_units: unit of each state variable.
+        coefficient_units: unit of each coefficient.
+        output_unit: `"1"` for spikes.
+        spiking: False where the output is a potential.
+    """
+
+    State: ClassVar[type[Any]]
+    Coefficients: ClassVar[type[Any]]
+    ports: ClassVar[Mapping[str, Port]] = {"x": Port("V")}
+    state_units: ClassVar[tuple[str, ...]] = ()
+    coefficient_units: ClassVar[tuple[str, ...]] = ()
+    output_unit: ClassVar[str] = "1"
+    spiking: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        for f in dataclasses.fields(self):
+            where, value = f"{type(self).__name__}.{f.name}", getattr(self, f.name)
+            if "unit" in f.metadata:
+                object.__setattr__(self, f.name, _to_value(value, f.metadata, where))
+            elif "options" in f.metadata and value not in f.metadata["options"]:
+                raise unknown_name(where, value, f.metadata["options"])
+
+    @property
+    def step(self) -> Step:
+        """The pure function `(x, s, c, f) -> (z, s)` of this model's flags."""
+        raise NotImplementedError
+
+    def coefficients(self, dt: float, discretisation: Discretisation, m: Maths = MATHS) -> Any:
+        """Coefficients of one step of `dt` seconds."""
+        raise NotImplementedError
+
+    def initial(self) -> Any:
+        """State at the start, where a population does not say otherwise."""
+        raise NotImplementedError
+
+    @property
+    def leap(self) -> Callable[[Any, Any, Any, int], Any] | None:
+        """`(x, s, c, n) -> s`: n silent steps under constant input in closed form, or None."""
+        return None
+
+    @property
+    def quiet(self) -> Callable[[Any, Any, Any], bool] | None:
+        """`(x, s, c) -> bool`: True only if no spike can come while the input stays `x`, or None."""
+        return None
+
+    def flags(self) -> dict[str, str]:
+        """The flags of this model by name."""
+        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if "options" in f.metadata}
+
+    def check_units(self) -> None:
+        """Run `step` on dimensions.
+
+        Raises:
+            UnitError: the units of a sum differ, or an output or state has another unit than declared.
+        """
+        from spikelab.neurons.primitives import UNITS
+
+        of = lambda names: (Dimensioned(dimension(u)) for u in names)  # noqa: E731
+        (x,) = of([self.ports["x"].unit])
+        s = self.State(*of(self.state_units))
+        z, new = self.step(x, s, self.Coefficients(*of(self.coefficient_units)), UNITS)
+        found = {"output": (z, self.output_unit)}
+        found |= {name: (getattr(new, name), u) for name, u in zip(self.State._fields, self.state_units, strict=True)}
+        for name, (value, unit) in found.items():
+            if value.unit != dimension(unit):
+                raise UnitError(f"{type(self).__name__}.step: {name} is in {value.unit}; declared is {unit}")

@@ -1,0 +1,40 @@
+"""The torch shell: layers with explicit state, surrogates, and the way from a module to a `Network` and back."""
+
+from spikelab.nn.compare import Agreement, compare
+from spikelab.nn.graph import from_network
+from spikelab.nn.initialise import initialise
+from spikelab.nn.layers import AvgPool2d, Conv2d, Dropout, Flatten, Linear, Sequential, SumPool2d
+from spikelab.nn.neuron import IF, LI, LIF, CubaLI, CubaLIF, LayerState, Neuron, set_dt
+from spikelab.nn.norse import from_norse, to_norse
+from spikelab.nn.surrogate import ATan, Sigmoid, SuperSpike, Surrogate, Triangle
+from spikelab.nn.tracing import to_network
+
+__all__ = [
+    "IF",
+    "LI",
+    "LIF",
+    "ATan",
+    "Agreement",
+    "AvgPool2d",
+    "Conv2d",
+    "CubaLI",
+    "CubaLIF",
+    "Dropout",
+    "Flatten",
+    "LayerState",
+    "Linear",
+    "Neuron",
+    "Sequential",
+    "Sigmoid",
+    "SumPool2d",
+    "SuperSpike",
+    "Surrogate",
+    "Triangle",
+    "compare",
+    "from_network",
+    "from_norse",
+    "initialise",
+    "set_dt",
+    "to_network",
+    "to_norse",
+]

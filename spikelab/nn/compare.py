@@ -1,0 +1,71 @@
+"""Compare a trained module with the `Network` made from it, spike by spike."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from spikelab.agreement import Agreement, agreement
+from spikelab.network import Network
+from spikelab.nn.tracing import named_layers
+
+__all__ = ["Agreement", "compare", "layer_spikes"]
+
+
+def layer_spikes(module: torch.nn.Module, net: Network, x: Tensor) -> dict[str, Tensor]:
+    """Outputs of every neuron layer of a module, named as the populations of its network.
+
+    Args:
+        module: the module.
+        net: what `to_network` made of it.
+        x: [T, B, *shape] input.
+
+    Returns:
+        Per population [T, B, *shape].
+    """
+    names = named_layers(module, net)
+    seen: dict[str, Tensor] = {}
+    handles = []
+    for name, layer in names:
+
+        def keep(_: Any, __: Any, output: Any, name: str = name) -> None:
+            seen[name] = output[0].detach()
+
+        handles.append(layer.register_forward_hook(keep))
+    training = module.training
+    try:
+        module.eval()
+        with torch.no_grad():
+            module(x)
+    finally:
+        module.train(training)
+        for handle in handles:
+            handle.remove()
+    return seen
+
+
+def compare(module: torch.nn.Module, net: Network, x: Any) -> Agreement:
+    """Spikes of a torch module (in eval mode) against the float32 reference of its network.
+
+    Args:
+        module: the trained module.
+        net: what `to_network` made of it.
+        x: [T, B, *shape] sample input, array or tensor.
+
+    Returns:
+        Differing spikes, the first difference of each sample with its distance to the threshold, and
+        differing predictions.
+
+    Example:
+        >>> from spikelab import nn
+        >>> module = nn.Sequential(nn.Linear(3, 2), nn.LIF(dt="1 ms"))
+        >>> net = nn.to_network(module, 3)
+        >>> compare(module, net, torch.ones(10, 1, 3)).differing
+        0
+    """
+    tensor = torch.as_tensor(x, dtype=torch.float32)
+    return agreement(net, tensor.numpy(), layer_spikes(module, net, tensor))
+
+

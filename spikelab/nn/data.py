@@ -1,0 +1,105 @@
+"""From data sets to batches of tensors, time first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from spikelab.errors import ShapeError
+
+__all__ = ["ArrayFrames", "Batch", "Frames", "batches", "frames"]
+
+
+class Batch(NamedTuple):
+    """x: [T, B, *shape] float32 input; labels: [B] int64 class numbers."""
+
+    x: Tensor
+    labels: Tensor
+
+
+@runtime_checkable
+class Frames(Protocol):
+    """What `fit` reads: samples of equal length, by index."""
+
+    labels: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        """Number of samples."""
+        ...
+
+    def batch(self, indices: Any) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """x [T, B, *shape] and labels [B] of some samples."""
+        ...
+
+
+class ArrayFrames:
+    """Arrays as `Frames`.
+
+    Args:
+        x: [T, N, *shape] inputs of N samples.
+        labels: [N] class numbers from 0.
+
+    Raises:
+        ShapeError: axes missing, unequal numbers of samples, no sample, or labels that are not whole numbers from 0.
+
+    Example:
+        >>> data = ArrayFrames(np.zeros((5, 3, 2)), [0, 1, 0])
+        >>> data.batch([0, 2])[0].shape
+        (5, 2, 2)
+    """
+
+    dt: float | None = None
+
+    def __init__(self, x: Any, labels: Any) -> None:
+        self.x = np.asarray(x.detach().cpu() if isinstance(x, Tensor) else x)
+        labels = np.asarray(labels.detach().cpu() if isinstance(labels, Tensor) else labels)
+        if self.x.ndim < 3:
+            raise ShapeError(f"data: found x of shape {self.x.shape}; expected [T, N, *shape]")
+        if labels.shape != self.x.shape[1:2] or not labels.size or labels.dtype.kind not in "iu" or labels.min() < 0:
+            raise ShapeError(
+                f"data: found labels of {labels.dtype} and shape {labels.shape}; expected class numbers from 0 of shape {self.x.shape[1:2]}"
+            )
+        self.labels = labels.astype(np.int64)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def batch(self, indices: Any) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """x [T, B, *shape] and labels [B] of some samples."""
+        return self.x[:, indices].astype(np.float32), self.labels[indices]
+
+
+def frames(data: Any) -> Frames:
+    """Data as `Frames`: itself, or a pair (x [T, N, *shape], labels [N]).
+
+    Raises:
+        ShapeError: neither, or without samples.
+    """
+    if isinstance(data, tuple | list) and len(data) == 2:
+        data = ArrayFrames(*data)
+    if not isinstance(data, Frames):
+        raise ShapeError(
+            f"data: found {type(data).__name__}; expected what sl.dataset(...).frames(...) gives, or a pair (x [T, N, *shape], labels [N])"
+        )
+    if len(data) == 0:
+        raise ShapeError("data: found no samples; expected at least one")
+    return data
+
+
+def batches(data: Frames, size: int, order: NDArray[np.int64] | None = None) -> Iterator[Batch]:
+    """Batches in order.
+
+    Args:
+        data: the samples.
+        size: samples per batch; the last one may be smaller.
+        order: indices to visit; all in their order if None.
+    """
+    indices = np.arange(len(data)) if order is None else order
+    for first in range(0, len(indices), size):
+        x, labels = data.batch(indices[first : first + size])
+        yield Batch(torch.from_numpy(np.ascontiguousarray(x, dtype=np.float32)), torch.from_numpy(np.asarray(labels, np.int64)))

@@ -1,0 +1,43 @@
+"""Start weights that keep spiking layers alive."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from spikelab.errors import UnitError
+from spikelab.nn.neuron import Neuron
+
+__all__ = ["initialise"]
+
+
+def initialise(module: torch.nn.Module, gain: float = 1.5, recurrent_gain: float = 0.5, readout_gain: float = 1.0) -> None:
+    """Draw all weights anew from torch's generator: uniform with standard deviation gain / sqrt(fan-in), biases 0.
+
+    torch's own start is meant for dense inputs; with a few per cent of active inputs it leaves
+    spiking layers silent.
+
+    Args:
+        module: the model.
+        gain: of `Linear` and `Conv2d` weights in front of a neuron layer.
+        recurrent_gain: of recurrent weights.
+        readout_gain: of the last `Linear`.
+
+    Raises:
+        UnitError: a gain that is not above zero.
+    """
+    for name, value in (("gain", gain), ("recurrent_gain", recurrent_gain), ("readout_gain", readout_gain)):
+        if not value > 0:
+            raise UnitError(f"initialise: found {name}={value}; expected a number above zero")
+    weighted = [m for m in module.modules() if isinstance(m, torch.nn.Linear | torch.nn.Conv2d)]
+    for m in weighted:
+        fan_in = m.weight[0].numel()
+        bound = (readout_gain if m is weighted[-1] else gain) * math.sqrt(3 / fan_in)
+        torch.nn.init.uniform_(m.weight, -bound, bound)
+        if m.bias is not None:
+            torch.nn.init.zeros_(m.bias)
+    for m in module.modules():
+        if isinstance(m, Neuron) and m.weight_rec is not None:
+            bound = recurrent_gain * math.sqrt(3 / m.weight_rec.shape[1])
+            torch.nn.init.uniform_(m.weight_rec, -bound, bound)

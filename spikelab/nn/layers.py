@@ -1,0 +1,138 @@
+"""Layers without state on [T, B, ...], and `Sequential`, which passes the states along."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from spikelab.errors import ShapeError
+from spikelab.nn.neuron import Neuron
+
+__all__ = ["AvgPool2d", "Conv2d", "Dropout", "Flatten", "Linear", "Sequential", "SumPool2d", "steps_as_samples"]
+
+Linear = torch.nn.Linear
+"""`torch.nn.Linear`: it takes [T, B, in] as it is."""
+Dropout = torch.nn.Dropout
+"""`torch.nn.Dropout`: it takes any shape."""
+
+_BATCH_ONLY = (
+    torch.nn.Conv2d,
+    torch.nn.AvgPool2d,
+    torch.nn.BatchNorm1d,
+    torch.nn.BatchNorm2d,
+    torch.nn.Dropout2d,
+)
+
+
+def steps_as_samples(module: Any, x: Tensor) -> Tensor:
+    """Apply a function of [B, ...] to [T, B, ...].
+
+    Raises:
+        ShapeError: x has no time and batch axes.
+    """
+    if x.ndim < 3:
+        raise ShapeError(f"{type(module).__name__}: found input of shape {tuple(x.shape)}; expected [T, B, ...]; add axes with x[:, None]")
+    y: Tensor = module(x.flatten(0, 1))
+    return y.unflatten(0, x.shape[:2])
+
+
+class Conv2d(torch.nn.Conv2d):
+    """`torch.nn.Conv2d` on [T, B, C, H, W]."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """[T, B, C, H, W] to [T, B, C', H', W']."""
+        return steps_as_samples(super().forward, _images(self, input))
+
+
+class AvgPool2d(torch.nn.AvgPool2d):
+    """`torch.nn.AvgPool2d` on [T, B, C, H, W]."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """[T, B, C, H, W] to [T, B, C, H', W']."""
+        return steps_as_samples(super().forward, _images(self, input))
+
+
+class SumPool2d(AvgPool2d):
+    """Sum over windows, as chips pool spikes: the mean times the size of the window."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """[T, B, C, H, W] to [T, B, C, H', W']."""
+        kernel = self.kernel_size
+        return super().forward(input) * float(kernel * kernel if isinstance(kernel, int) else kernel[0] * kernel[1])
+
+
+class Flatten(torch.nn.Module):
+    """Join the axes behind time and batch: [T, B, *shape] to [T, B, N]."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Flatten all but the first two axes."""
+        return x.flatten(2)
+
+
+def _images(module: torch.nn.Module, x: Tensor) -> Tensor:
+    if x.ndim != 5:
+        raise ShapeError(f"{type(module).__name__}: found input of shape {tuple(x.shape)}; expected [T, B, C, H, W]")
+    return x
+
+
+class Sequential(torch.nn.Sequential):
+    """Layers in turn; neuron layers get and return their state.
+
+    A recurrent neuron layer without a shape takes that of the `Linear` before it.
+
+    Shape:
+        x [T, B, *shape] -> y [T, B, *out] and a tuple with one state per layer (None without state).
+
+    Example:
+        >>> from spikelab import nn
+        >>> model = nn.Sequential(nn.Linear(3, 4), nn.LIF(dt="1 ms", recurrent=True), nn.Linear(4, 2), nn.LI(dt="1 ms"))
+        >>> y, state = model(torch.ones(5, 1, 3))
+        >>> y.shape
+        torch.Size([5, 1, 2])
+    """
+
+    def __init__(self, *layers: torch.nn.Module) -> None:
+        super().__init__(*layers)
+        features = None
+        for layer in self:
+            if isinstance(layer, torch.nn.Linear):
+                features = layer.out_features
+            elif isinstance(layer, Neuron) and layer.recurrent and layer.weight_rec is None and features is not None:
+                layer.make_recurrent(features)
+            elif isinstance(layer, torch.nn.Conv2d | torch.nn.AvgPool2d):
+                features = None
+
+    def forward(self, x: Tensor, state: tuple[Any, ...] | None = None) -> tuple[Tensor, tuple[Any, ...]]:  # type: ignore[override]
+        """Run T steps.
+
+        Args:
+            x: [T, B, *shape] input.
+            state: of an earlier call; None starts at rest.
+
+        Returns:
+            Output and the states to continue with.
+
+        Raises:
+            ShapeError: the shape does not fit a layer, or the state is not of this model.
+        """
+        if state is not None and (not isinstance(state, tuple) or len(state) != len(self)):
+            raise ShapeError(f"Sequential: found a state of {type(state).__name__}; expected the tuple of {len(self)} that it returned")
+        states: list[Any] = []
+        for k, layer in enumerate(self):
+            old = state[k] if state is not None else None
+            new = None
+            try:
+                if isinstance(layer, Neuron | Sequential):
+                    x, new = layer(x, old)
+                elif type(layer) in _BATCH_ONLY:
+                    x = steps_as_samples(layer, x)
+                elif type(layer) is torch.nn.Flatten:
+                    x = x.flatten(2)
+                else:
+                    x = layer(x)
+            except RuntimeError as error:
+                raise ShapeError(f"layer {k} ({type(layer).__name__}): input of shape {tuple(x.shape)} does not fit: {error}") from error
+            states.append(new)
+        return x, tuple(states)

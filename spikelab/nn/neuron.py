@@ -1,0 +1,316 @@
+"""Neuron layers: a model of `spikelab.neurons` as a torch module with explicit state.
+
+`y, state = layer(x, state)` with x [T, B, *shape]. Nothing remembers the last call. Time constants
+and thresholds may be learnt; positive parameters are learnt through their logarithm, so that they
+stay positive. CPU tensors run on the fused kernels, others on a loop over `step`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from spikelab import neurons
+from spikelab.errors import ShapeError, UnitError, unknown_name
+from spikelab.neurons.model import NeuronModel, parameters
+from spikelab.nn.fused import fused, fused_recurrent, kernel_of, named_kernel
+from spikelab.nn.primitives import TorchPrimitives
+from spikelab.nn.surrogate import Surrogate, surrogate
+from spikelab.units import Quantity, seconds
+
+__all__ = ["IF", "LI", "LIF", "CubaLI", "CubaLIF", "LayerState", "Neuron", "set_dt"]
+
+
+class LayerState(NamedTuple):
+    """State of a layer: the neuron's variables [B, *shape], and the last output of a recurrent layer."""
+
+    neuron: Any
+    z: Tensor | None = None
+
+    def detach(self) -> LayerState:
+        """The same values without their history, for truncated backpropagation."""
+        z = None if self.z is None else self.z.detach()
+        return LayerState(type(self.neuron)(*(v.detach() for v in self.neuron)), z)
+
+
+class Neuron(torch.nn.Module):
+    """Any neuron model as a layer.
+
+    Args:
+        model: the neuron, e.g. `spikelab.neurons.LIF()`.
+        shape: shape of the layer; needed for `recurrent` outside `nn.Sequential`, and for per-neuron
+            learnable parameters.
+        recurrent: add weights from the layer's last output to its input.
+        learn: names of parameters to learn; one value for the layer, or one per neuron if `shape` is given.
+        surrogate: derivative of the spike, by name or as a `Surrogate`.
+        detach_reset: keep gradients from passing the reset.
+        dt: [s] time step; may be set later by `set_dt`, `fit` or `to_network`.
+        discretisation: `"exponential"` or `"euler"`.
+        fused: run on the fused kernels where the device has them; False forces the plain loop.
+
+    Shape:
+        x [T, B, *shape] -> y [T, B, *shape] and the state.
+
+    Example:
+        >>> layer = LIF(tau_mem="20 ms", dt="1 ms")
+        >>> y, state = layer(torch.ones(5, 2, 3))
+        >>> y.shape
+        torch.Size([5, 2, 3])
+    """
+
+    def __init__(
+        self,
+        model: NeuronModel,
+        *,
+        shape: int | Sequence[int] | None = None,
+        recurrent: bool = False,
+        learn: Sequence[str] = (),
+        surrogate: str | Surrogate = "superspike",
+        detach_reset: bool = True,
+        dt: Quantity | None = None,
+        discretisation: str = "exponential",
+        fused: bool = True,
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.shape = (shape,) if isinstance(shape, int) else None if shape is None else tuple(shape)
+        self.recurrent, self.detach_reset, self.use_fused = recurrent, detach_reset, fused
+        self.surrogate = _surrogate(surrogate)
+        self.dt = None if dt is None else seconds(dt, f"{type(self).__name__}.dt")
+        if discretisation not in ("exponential", "euler"):
+            raise unknown_name(f"{type(self).__name__}.discretisation", discretisation, ("exponential", "euler"))
+        self.discretisation = discretisation
+        self.learn = tuple(learn)
+        known = parameters(model)
+        for name in self.learn:
+            if name not in known:
+                raise unknown_name(f"{type(self).__name__}.learn: parameter", name, known)
+            value = torch.as_tensor(np.asarray(getattr(model, name)), dtype=torch.float64)
+            if self.shape is not None:
+                value = value.expand(self.shape)
+            positive = known[name]["positive"]
+            start = (value.log() if positive else value).to(torch.get_default_dtype()).clone()
+            self.register_parameter(_stored(name, positive), torch.nn.Parameter(start))
+        self.weight_rec: torch.nn.Parameter | None
+        self.register_parameter("weight_rec", None)
+        if recurrent and self.shape is not None:
+            self.make_recurrent(self.shape[0] if len(self.shape) == 1 else 0)
+
+    def make_recurrent(self, features: int) -> None:
+        """Create the recurrent weights [features, features], uniform within 1 / sqrt(features)."""
+        if features < 1 or (self.shape is not None and self.shape != (features,)):
+            raise ShapeError(f"{type(self).__name__}(recurrent=True): found shape {self.shape}; expected one axis, as in shape=128")
+        bound = 1 / math.sqrt(features)
+        self.shape = (features,)
+        self.weight_rec = torch.nn.Parameter(torch.empty(features, features).uniform_(-bound, bound))
+
+    def learnt_model(self) -> NeuronModel:
+        """The model with learnt parameters as float64 tensors that carry their gradient."""
+        if not self.learn:
+            return self.model
+        known = parameters(self.model)
+        values = {}
+        for name in self.learn:
+            positive = known[name]["positive"]
+            stored: Tensor = getattr(self, _stored(name, positive)).double()
+            values[name] = stored.exp() if positive else stored
+        return dataclasses.replace(self.model, **values)
+
+    def frozen_model(self) -> NeuronModel:
+        """The model with its present parameters as float64 numbers, for a `Network`."""
+        model = self.learnt_model()
+        values = {n: v.detach().cpu().numpy() for n in self.learn for v in [getattr(model, n)]}
+        return dataclasses.replace(self.model, **{n: float(v) if v.ndim == 0 else v for n, v in values.items()})
+
+    def _need_dt(self) -> float:
+        if self.dt is None:
+            raise UnitError(f"{type(self).__name__}: dt is not known; pass dt='1 ms' to the layer, or call nn.set_dt(model, '1 ms')")
+        return self.dt
+
+    def initial(self, x: Tensor) -> LayerState:
+        """State at the start for input x [T, B, *shape]."""
+        model = self.learnt_model()
+        state = model.initial()
+        values = [_tensor(v, x.dtype).expand(x.shape[1:]) for v in state]
+        z = torch.zeros(x.shape[1:], dtype=x.dtype) if self.recurrent else None
+        return LayerState(type(state)(*values), z)
+
+    def forward(self, x: Tensor, state: LayerState | None = None) -> tuple[Tensor, LayerState]:
+        """Run T steps.
+
+        Args:
+            x: [T, B, *shape] input.
+            state: of an earlier call, to continue it; None starts at rest.
+
+        Returns:
+            Output [T, B, *shape], and the state to continue with.
+
+        Raises:
+            ShapeError: no time and batch axes, a shape other than the layer's, a state of another batch.
+            UnitError: dt is not known.
+        """
+        dt = self._need_dt()
+        self._check(x)
+        if state is None:
+            state = self.initial(x)
+        self._check_state(x, state)
+        model = self.learnt_model()
+        c = model.coefficients(dt, self.discretisation)  # type: ignore[arg-type]
+        if self.use_fused and x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64):
+            return self._fused(x, state, model, c)
+        return self._loop(x, state, model, c)
+
+    def _check(self, x: Tensor) -> None:
+        name = type(self).__name__
+        if not isinstance(x, Tensor) or not x.is_floating_point():
+            found = x.dtype if isinstance(x, Tensor) else type(x).__name__
+            raise ShapeError(f"{name}: found input of {found}; expected a float tensor [T, B, *shape]; use x.float()")
+        if x.ndim < 3:
+            raise ShapeError(f"{name}: found input of shape {tuple(x.shape)}; expected [T, B, *shape]; add axes with x[:, None]")
+        if x.numel() == 0:
+            raise ShapeError(f"{name}: found empty input of shape {tuple(x.shape)}; expected at least one step and sample")
+        if self.shape is not None and tuple(x.shape[2:]) != self.shape:
+            raise ShapeError(f"{name}: found input of shape {tuple(x.shape)}; expected [T, B, {', '.join(map(str, self.shape))}]")
+        if self.recurrent and self.weight_rec is None:
+            raise ShapeError(f"{name}(recurrent=True): the size is not known; pass shape={x.shape[-1]}, or put it behind a Linear in nn.Sequential")
+
+    def _check_state(self, x: Tensor, state: LayerState) -> None:
+        if not isinstance(state, LayerState) or type(state.neuron) is not self.model.State:
+            found = type(state.neuron).__name__ if isinstance(state, LayerState) else type(state).__name__
+            raise ShapeError(f"{type(self).__name__}: found a state of {found}; expected one of {self.model.State.__name__}; pass what this layer returned")
+        for name, value in zip(state.neuron._fields, state.neuron, strict=True):
+            if value.shape != x.shape[1:]:
+                raise ShapeError(
+                    f"{type(self).__name__}: found state {name} of shape {tuple(value.shape)}; expected {tuple(x.shape[1:])}; "
+                    "a state belongs to one batch: start the new one with state=None"
+                )
+
+    def _fused(self, x: Tensor, state: LayerState, model: NeuronModel, c: Any) -> tuple[Tensor, LayerState]:
+        values = {n: _tensor(v, x.dtype) for n, v in c._asdict().items()}
+        arrays = tuple(n for n, v in values.items() if v.ndim or v.requires_grad)
+        wanted = tuple(n for n, v in values.items() if v.requires_grad)
+        key = named_kernel(self.model, self.surrogate, x.dtype, arrays, wanted, not self.detach_reset)
+        k = kernel_of(key)
+        coefficients = [values[n] for n in k.scalars]
+        coefficients += [values[n].expand(x.shape[1:]).contiguous() for n in k.arrays]
+        start = torch.stack([v.to(x.dtype) for v in state.neuron])
+        if self.recurrent:
+            assert self.weight_rec is not None and state.z is not None
+            y, end = fused_recurrent(x.contiguous(), self.weight_rec.to(x.dtype), state.z, coefficients, start, key)
+        else:
+            y, end = fused([x], coefficients, start, key)
+        return y, LayerState(self.model.State(*end.unbind(0)), y[-1] if self.recurrent else None)
+
+    def _loop(self, x: Tensor, state: LayerState, model: NeuronModel, c: Any) -> tuple[Tensor, LayerState]:
+        f = TorchPrimitives(self.surrogate, x.dtype, through_reset=not self.detach_reset)
+        c = type(c)(*(_tensor(v, x.dtype) for v in c))
+        s, z, outputs = state.neuron, state.z, []
+        for u in x.unbind(0):
+            if self.recurrent:
+                assert self.weight_rec is not None and z is not None
+                u = u + z @ self.weight_rec.to(x.dtype).t()
+            z, s = model.step(u, s, c, f)
+            outputs.append(z)
+        return torch.stack(outputs), LayerState(s, outputs[-1] if self.recurrent else None)
+
+    def extra_repr(self) -> str:
+        """Parameters in short."""
+        known = ", ".join(f"{n}={getattr(self.model, n)!r}" for n in parameters(self.model) if n not in self.learn)
+        learnt = f", learn={self.learn}" if self.learn else ""
+        return f"{known}{learnt}, recurrent={self.recurrent}, dt={self.dt}"
+
+
+def _surrogate(value: str | Surrogate) -> Surrogate:
+    return surrogate(value)
+
+
+def _stored(name: str, positive: bool) -> str:
+    return f"log_{name}" if positive else name
+
+
+def _tensor(value: Any, dtype: torch.dtype) -> Tensor:
+    if isinstance(value, Tensor):
+        return value.to(dtype)
+    return torch.tensor(np.asarray(value, np.float64), dtype=dtype)
+
+
+def set_dt(module: torch.nn.Module, dt: Quantity) -> None:
+    """Set the time step of every neuron layer in a module.
+
+    Args:
+        module: the model.
+        dt: [s] time step, or a string with a unit.
+
+    Raises:
+        UnitError: a layer has another dt already.
+
+    Example:
+        >>> layer = LIF()
+        >>> set_dt(layer, "5 ms")
+        >>> layer.dt
+        0.005
+    """
+    value = seconds(dt)
+    for name, layer in module.named_modules():
+        if isinstance(layer, Neuron):
+            if layer.dt is not None and not math.isclose(layer.dt, value, rel_tol=1e-9):
+                raise UnitError(f"layer {name or type(layer).__name__}: found dt {layer.dt} s; expected {value} s; use one dt for data, layers and network")
+            layer.dt = value
+
+
+def _split(kwargs: dict[str, Any], model: type[NeuronModel]) -> tuple[NeuronModel, dict[str, Any]]:
+    fields = {f.name for f in dataclasses.fields(model)}
+    layer = {"shape", "recurrent", "learn", "surrogate", "detach_reset", "dt", "discretisation", "fused"}
+    for name in kwargs:
+        if name not in fields | layer:
+            raise unknown_name(f"nn.{model.__name__}: argument", name, fields | layer)
+    own = {k: v for k, v in kwargs.items() if k in fields}
+    return model(**own), {k: v for k, v in kwargs.items() if k not in fields}
+
+
+class LIF(Neuron):
+    """Layer of `spikelab.neurons.LIF`: arguments of the model and of `Neuron`."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        model, rest = _split(kwargs, neurons.LIF)
+        super().__init__(model, **rest)
+
+
+class CubaLIF(Neuron):
+    """Layer of `spikelab.neurons.CubaLIF`: arguments of the model and of `Neuron`."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        model, rest = _split(kwargs, neurons.CubaLIF)
+        super().__init__(model, **rest)
+
+
+class IF(Neuron):
+    """Layer of `spikelab.neurons.IF`: arguments of the model and of `Neuron`."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        model, rest = _split(kwargs, neurons.IF)
+        super().__init__(model, **rest)
+
+
+class LI(Neuron):
+    """Layer of `spikelab.neurons.LI`: arguments of the model and of `Neuron`."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        model, rest = _split(kwargs, neurons.LI)
+        super().__init__(model, **rest)
+
+
+class CubaLI(Neuron):
+    """Layer of `spikelab.neurons.CubaLI`: arguments of the model and of `Neuron`."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        model, rest = _split(kwargs, neurons.CubaLI)
+        super().__init__(model, **rest)
+
+

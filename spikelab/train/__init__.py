@@ -1,0 +1,19 @@
+"""Training: `fit`, evaluation, augmentation, checkpoints."""
+
+from spikelab.train.augment import ChannelWarp, ImageShift, SpikeDrop, TimeWarp
+from spikelab.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from spikelab.train.evaluate import Evaluation, evaluate
+from spikelab.train.fit import fit
+
+__all__ = [
+    "ChannelWarp",
+    "Checkpoint",
+    "Evaluation",
+    "ImageShift",
+    "SpikeDrop",
+    "TimeWarp",
+    "evaluate",
+    "fit",
+    "load_checkpoint",
+    "save_checkpoint",
+]

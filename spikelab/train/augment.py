@@ -1,0 +1,118 @@
+"""Random changes of spike tensors while training: each draws from the generator it is given.
+
+A transform is a frozen dataclass called as `transform(x, rng)` with x [T, B, *shape]; several stand
+in a tuple. Every sample of the batch gets its own draw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from spikelab.errors import ShapeError
+
+__all__ = ["ChannelWarp", "ImageShift", "SpikeDrop", "TimeWarp", "Transform", "augmented"]
+
+Transform = Callable[[Tensor, np.random.Generator], Tensor]
+
+
+def _draw(rng: np.random.Generator, samples: int, width: float) -> Tensor:
+    """[B] uniform in [-width, width]."""
+    return torch.from_numpy(rng.uniform(-width, width, samples).astype(np.float32))
+
+
+@dataclass(frozen=True)
+class TimeWarp:
+    """Stretch and shift time: step t takes what was at `t * exp(u) + o`, rounded; nothing comes from outside.
+
+    Args:
+        stretch: u is uniform within +-stretch.
+        shift: o is uniform within +-shift [steps].
+    """
+
+    stretch: float = 0.15
+    shift: float = 4.0
+
+    def __call__(self, x: Tensor, rng: np.random.Generator) -> Tensor:
+        """[T, B, *shape] to the same shape."""
+        steps, samples = x.shape[:2]
+        scale, offset = torch.exp(_draw(rng, samples, self.stretch)), _draw(rng, samples, self.shift)
+        source = torch.round(torch.arange(steps)[:, None] * scale + offset).long()
+        inside = (source >= 0) & (source < steps)
+        y = x[source.clamp(0, steps - 1), torch.arange(samples)[None]]
+        return y * inside.view(steps, samples, *[1] * (x.ndim - 2))
+
+
+@dataclass(frozen=True)
+class ChannelWarp:
+    """Stretch the channel axis about its middle and shift it, as another voice would.
+
+    Args:
+        stretch: channel c takes what was at `(c - C / 2) * (1 + u) + C / 2 + o`, u within +-stretch.
+        shift: o is uniform within +-shift [channels].
+    """
+
+    stretch: float = 0.05
+    shift: float = 4.0
+
+    def __call__(self, x: Tensor, rng: np.random.Generator) -> Tensor:
+        """[T, B, C] to the same shape."""
+        if x.ndim != 3:
+            raise ShapeError(f"ChannelWarp: found input of shape {tuple(x.shape)}; expected [T, B, C]")
+        steps, samples, channels = x.shape
+        scale, offset = 1 + _draw(rng, samples, self.stretch), _draw(rng, samples, self.shift)
+        middle = channels / 2
+        source = torch.round((torch.arange(channels)[None] - middle) * scale[:, None] + middle + offset[:, None]).long()
+        inside = (source >= 0) & (source < channels)
+        y = torch.gather(x, 2, source.clamp(0, channels - 1)[None].expand(steps, samples, channels))
+        return y * inside[None]
+
+
+@dataclass(frozen=True)
+class SpikeDrop:
+    """Drop each input value with a probability that is drawn per sample, uniform up to twice `share`.
+
+    Args:
+        share: mean share of values dropped, at most 0.5.
+    """
+
+    share: float = 0.1
+
+    def __call__(self, x: Tensor, rng: np.random.Generator) -> Tensor:
+        """[T, B, *shape] to the same shape."""
+        samples = x.shape[1]
+        share = torch.from_numpy(rng.uniform(0, 2 * self.share, samples).astype(np.float32))
+        keep = torch.from_numpy(rng.random(x.shape, dtype=np.float32)) >= share.view(1, samples, *[1] * (x.ndim - 2))
+        return x * keep
+
+
+@dataclass(frozen=True)
+class ImageShift:
+    """Shift images by whole pixels, the same for all steps of a sample; nothing comes from outside.
+
+    Args:
+        pixels: largest shift along each axis.
+    """
+
+    pixels: int = 2
+
+    def __call__(self, x: Tensor, rng: np.random.Generator) -> Tensor:
+        """[T, B, C, H, W] to the same shape."""
+        if x.ndim != 5:
+            raise ShapeError(f"ImageShift: found input of shape {tuple(x.shape)}; expected [T, B, C, H, W]")
+        p = self.pixels
+        padded = torch.nn.functional.pad(x, (p, p, p, p))
+        height, width = x.shape[3:]
+        at = rng.integers(0, 2 * p + 1, (x.shape[1], 2))
+        return torch.stack([padded[:, b, :, i : i + height, j : j + width] for b, (i, j) in enumerate(at)], dim=1)
+
+
+def augmented(x: Tensor, transforms: Sequence[Transform], rng: np.random.Generator) -> Tensor:
+    """x after all transforms in turn."""
+    for transform in transforms:
+        x = transform(x, rng)
+    return x
