@@ -15,7 +15,7 @@ _WHERE = {
     "Network": "spikelab.network",
     "Population": "spikelab.network",
     "Projection": "spikelab.network",
-    "dataset": "spikelab.events",
+    "dataset": "spikelab.events.dataset",
     "fit": "spikelab.train",
     "read": "spikelab.hardware.nir",
     "run": "spikelab.clocked",

@@ -115,8 +115,8 @@ def spike_f1(a: NDArray[Any], b: NDArray[Any]) -> float:
     """
     if a.shape != b.shape:
         raise ShapeError(f"spike_f1: shapes {a.shape} and {b.shape}; expected one")
-    common = float(np.minimum(a, b).sum())
-    total = float(a.sum() + b.sum())
+    common = float(np.minimum(a, b).sum(dtype=np.float64))
+    total = float(a.sum(dtype=np.float64) + b.sum(dtype=np.float64))
     return 2 * common / total if total else 1.0
 
 
@@ -137,7 +137,7 @@ def agreement(net: Network, x: Any, spikes: Mapping[str, Any], reference: Float3
     """
     target = Float32() if reference is None else reference
     firing = {n for n, p in net.populations.items() if p.model is not None and p.model.spiking and n in spikes}
-    run = target.run(net, x, traces={n: ("margin",) for n in firing})
+    run = target.run(net, x, traces=dict.fromkeys(firing, ("margin",)))
     other = {n: np.asarray(v.detach() if hasattr(v, "detach") else v) for n, v in spikes.items()}
     for n, value in other.items():
         if n not in run.spikes or value.shape != run.spikes[n].shape:
@@ -148,12 +148,15 @@ def agreement(net: Network, x: Any, spikes: Mapping[str, Any], reference: Float3
     sums = np.zeros(5, np.int64)
     for n in order:
         a, b = run.spikes[n], other[n]
-        sums += (a.size, int(a.sum()), int(b.sum()), int(np.minimum(a, b).sum()), int(np.count_nonzero(a != b)))
+        whole = [v.sum(dtype=np.float64) for v in (a, b, np.minimum(a, b))]
+        sums += np.array([a.size, *whole, np.count_nonzero(a != b)], np.int64)
     first = [d for k in range(batch) if (d := _first(net, run, other, order, k)) is not None]
     wrong = 0
     if len(net.outputs) == 1 and net.outputs[0] in other:
         out = net.outputs[0]
-        guesses = [v.sum(axis=0, dtype=np.float64).reshape(batch, -1).argmax(axis=1) for v in (run.spikes[out], other[out])]
+        guesses = [
+            v.sum(axis=0, dtype=np.float64).reshape(batch, -1).argmax(axis=1) for v in (run.spikes[out], other[out])
+        ]
         wrong = int(np.count_nonzero(guesses[0] != guesses[1]))
     decisions, reference_spikes, other_spikes, common, differing = (int(v) for v in sums)
     return Agreement(decisions, reference_spikes, other_spikes, common, differing, batch, tuple(first), wrong)
@@ -172,5 +175,6 @@ def _first(net: Network, run: Any, other: Mapping[str, Any], order: list[str], s
     mask = run.spikes[name][step, sample] != other[name][step, sample]
     model: Any = net.populations[name].model
     margin = np.abs(run.traces[name]["margin"][step, sample].astype(np.float64))
-    relative = margin / np.broadcast_to(np.abs(np.asarray(model.v_threshold, np.float64)), mask.shape)
+    threshold = np.broadcast_to(np.abs(np.asarray(model.v_threshold, np.float64)), mask.shape)
+    relative = np.divide(margin, threshold, out=np.where(margin > 0, np.inf, 0.0), where=threshold > 0)
     return Difference(sample, step, name, int(mask.sum()), float(relative[mask].max()))

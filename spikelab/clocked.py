@@ -23,7 +23,17 @@ from spikelab.neurons.trace import operations, trace
 from spikelab.ops import Op, OpCount
 from spikelab.ops.scatter import Scatter, active
 
-__all__ = ["Float32", "LinearMap", "Run", "RunState", "as_inputs", "population_count", "run", "start_history", "start_state"]
+__all__ = [
+    "Float32",
+    "LinearMap",
+    "Run",
+    "RunState",
+    "as_inputs",
+    "population_count",
+    "run",
+    "start_history",
+    "start_state",
+]
 
 Array = NDArray[Any]
 
@@ -43,7 +53,8 @@ class RunState:
     step: int = 0
 
     def select(self, rows: Any) -> RunState:
-        """Keep the samples `rows` (an index or a mask), in that order."""
+        """Keep the samples `rows` (one, several, a slice or a mask), in that order."""
+        rows = [rows] if isinstance(rows, int | np.integer) else rows
         neurons = {n: type(s)(*(v[rows] for v in s)) for n, s in self.neurons.items()}
         return RunState(neurons, {n: h[:, rows] for n, h in self.history.items()}, self.step)
 
@@ -120,7 +131,7 @@ class Float32:
         """Coefficients of a population in this number type: numbers, or arrays that broadcast to its shape."""
         model = net.populations[name].model
         assert model is not None
-        return type_cast(model.coefficients(net.dt, net.discretisation), self.dtype)
+        return type_cast(model.coefficients(float(net.dt), net.discretisation), self.dtype)
 
     def enter(self, x: Array) -> Array:
         """Bring values into this number type."""
@@ -161,26 +172,35 @@ def type_cast(c: Any, dtype: Any) -> Any:
     return type(c)(*(np.asarray(v.detach().cpu() if hasattr(v, "detach") else v, dtype)[()] for v in c))
 
 
-def population_count(population: Population, updates: int, z: Array) -> PopulationCount:
+def population_count(population: Population, updates: int, active: int, z: Array) -> PopulationCount:
     """Count row of a population that gave the output z."""
     model = population.model
     kind = type(model).__name__ if model is not None else str(population.kind)
     spiking = model.spiking if model is not None else population.kind == "input"
     spikes = int(np.sum(z, dtype=np.float64)) if spiking else 0
     per_update = operations(trace(model)) if model is not None else {}
-    return PopulationCount(kind, population.size, updates, spikes, per_update, spiking)
+    states = len(model.State._fields) if model is not None else 0
+    return PopulationCount(kind, population.size, updates, spikes, per_update, spiking, active, states)
 
 
 class _Walk:
     """One run: the network in one arithmetic."""
 
-    def __init__(self, target: Float32, net: Network, x: dict[str, Array], state: RunState | None, traces: Mapping[str, Iterable[str]]):
+    def __init__(
+        self,
+        target: Float32,
+        net: Network,
+        x: dict[str, Array],
+        state: RunState | None,
+        traces: Mapping[str, Iterable[str]],
+    ):
         self.target, self.net, self.state = target, net, state
         self.steps, self.batch = next(iter(x.values())).shape[:2]
         self.z: dict[str, Array] = dict(x)
         self.maps = {id(p): self._maps(p) for p in net.projections}
         self.counted: dict[int, list[OpCount | None]] = {id(p): [None] * max(len(p.ops), 1) for p in net.projections}
         self.neurons: dict[str, Any] = {}
+        self.active = dict.fromkeys(net.populations, 0)
         self.coefficients: dict[str, Any] = {}
         for name, population in net.populations.items():
             if population.model is not None:
@@ -225,7 +245,9 @@ class _Walk:
             else:
                 (name,) = component
                 if name not in self.z:
-                    self.z[name] = np.zeros((self.steps, self.batch, *self.net.populations[name].shape), self.target.dtype)
+                    self.z[name] = np.zeros(
+                        (self.steps, self.batch, *self.net.populations[name].shape), self.target.dtype
+                    )
                     self._advance(name, 0, self.steps)
         return self._result()
 
@@ -292,6 +314,10 @@ class _Walk:
             f, seen = _watched(f)
         for t in range(first, last):
             x = ports[0][t - first] if len(ports) == 1 else model.Inputs(*(p[t - first] for p in ports))  # type: ignore[attr-defined]
+            live = x != 0 if len(ports) == 1 else np.any([p[t - first] != 0 for p in ports], axis=0)
+            for value in s:
+                live |= value != 0
+            self.active[name] += int(np.count_nonzero(live))
             out[t], s = step(x, s, c, f)
             for variable, trace_ in wanted.items():
                 trace_[t] = seen[-1] if variable == "margin" else getattr(s, variable)
@@ -303,14 +329,13 @@ class _Walk:
         for name, old in self.before.items():
             history[name] = np.concatenate([old, self.z[name]])[self.steps :].copy()
         step = (self.state.step if self.state is not None else 0) + self.steps
+        rows = self.steps * self.batch
         populations = {
-            n: population_count(p, self.steps * self.batch * p.size if p.model is not None else 0, self.z[n])
+            n: population_count(p, rows * p.size if p.model is not None else 0, self.active[n], self.z[n])
             for n, p in net.populations.items()
         }
-        projections = {
-            net.label(p): tuple(c for c in self.counted[id(p)] if c is not None) for p in net.projections
-        }
-        counts = Counts(self.target.name, self.batch, self.steps * self.batch, net.dt, projections, populations)
+        projections = {net.label(p): tuple(c for c in self.counted[id(p)] if c is not None) for p in net.projections}
+        counts = Counts(self.target.name, self.batch, self.steps * self.batch, float(net.dt), projections, populations)
         return Run(self.z, self.traces, RunState(self.neurons, history, step), counts, net.outputs)
 
 
@@ -367,7 +392,10 @@ def start_history(net: Network, batch: int, dtype: Any, state: RunState | None) 
         old = np.zeros(expected, dtype) if state is None else state.history.get(name)
         if old is None or old.shape != expected:
             found = "nothing" if old is None else f"shape {old.shape}"
-            raise ShapeError(f"state: history of {name}: found {found}; expected {expected}; pass the state of a run of this network and batch")
+            raise ShapeError(
+                f"state: history of {name}: found {found}; expected {expected}; "
+                "pass the state of a run of this network and batch"
+            )
         result[name] = old
     return result
 
@@ -413,8 +441,11 @@ def _as_input(name: str, x: Any, shape: tuple[int, ...], dt: Any) -> NDArray[np.
         hint = "; add the batch axis with x[:, None]" if array.shape[1:] == shape else ""
         raise ShapeError(f"input {name}: found shape {array.shape}; expected [T, B, {axes}]{hint}")
     if array.shape[0] == 0 or array.shape[1] == 0:
-        raise ShapeError(f"input {name}: found {array.shape[0]} steps and {array.shape[1]} samples; expected at least one of each")
-    result = np.ascontiguousarray(array, dtype=np.float32)
+        raise ShapeError(
+            f"input {name}: found {array.shape[0]} steps and {array.shape[1]} samples; expected at least one of each"
+        )
+    with np.errstate(over="ignore"):
+        result = np.ascontiguousarray(array, dtype=np.float32)
     if array.dtype.kind == "f" and not np.isfinite(result).all():
         bad = np.argwhere(~np.isfinite(result))[0].tolist()
         raise ShapeError(f"input {name}: found {result[tuple(bad)]} at {bad}; expected finite numbers")

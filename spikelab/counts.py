@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from spikelab.errors import ShapeError
 from spikelab.ops.op import OpCount
@@ -22,6 +22,8 @@ class PopulationCount:
         spikes: spikes emitted; whole numbers greater than one count as that many.
         per_update: operations of one evaluation by kind (add, mul, compare, ...).
         spiking: whether the output is spikes.
+        active_updates: neuron-steps with input other than 0 or a state that was not 0 before the step.
+        states: state variables of one neuron.
     """
 
     model: str
@@ -30,15 +32,15 @@ class PopulationCount:
     spikes: int
     per_update: Mapping[str, int]
     spiking: bool
+    active_updates: int = 0
+    states: int = 0
 
     def __add__(self, other: PopulationCount) -> PopulationCount:
-        return PopulationCount(
-            self.model,
-            self.neurons,
-            self.updates + other.updates,
-            self.spikes + other.spikes,
-            self.per_update,
-            self.spiking,
+        return replace(
+            self,
+            updates=self.updates + other.updates,
+            spikes=self.spikes + other.spikes,
+            active_updates=self.active_updates + other.active_updates,
         )
 
 
@@ -88,7 +90,10 @@ class Counts:
     def then(self, other: Counts) -> Counts:
         """Counts of this run and of its continuation with the same samples."""
         if self.samples != other.samples:
-            raise ShapeError(f"Counts.then: {other.samples} samples continue {self.samples}; add them with + if they are other samples")
+            raise ShapeError(
+                f"Counts.then: {other.samples} samples continue {self.samples}; "
+                "add them with + if they are other samples"
+            )
         return self._join(other, self.samples)
 
     def _join(self, other: Counts, samples: int) -> Counts:
@@ -99,6 +104,9 @@ class Counts:
             samples,
             self.sample_steps + other.sample_steps,
             self.dt,
-            {n: tuple(a + b for a, b in zip(c, other.projections[n], strict=True)) for n, c in self.projections.items()},
+            {
+                n: tuple(a + b for a, b in zip(c, other.projections[n], strict=True))
+                for n, c in self.projections.items()
+            },
             {n: p + other.populations[n] for n, p in self.populations.items()},
         )

@@ -12,7 +12,6 @@ from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from spikelab.errors import ShapeError, SpikelabError, UnitError, UnsupportedError, unknown_name
 from spikelab.neurons.model import Discretisation, NeuronModel, parameters
@@ -54,9 +53,13 @@ class Population:
         if kind not in ("input", "neurons", "junction"):
             raise unknown_name("Population.kind", kind, ("input", "neurons", "junction"))
         if (kind == "neurons") != (self.model is not None):
-            raise UnsupportedError(f"Population: kind {kind!r} with model {self.model!r}; neurons need a model, nothing else takes one")
+            raise UnsupportedError(
+                f"Population: kind {kind!r} with model {self.model!r}; neurons need a model, nothing else takes one"
+            )
         if self.model is not None and not isinstance(self.model, NeuronModel):
-            raise UnsupportedError(f"Population.model: found {type(self.model).__name__}; expected a NeuronModel, as in LIF()")
+            raise UnsupportedError(
+                f"Population.model: found {type(self.model).__name__}; expected a NeuronModel, as in LIF()"
+            )
         object.__setattr__(self, "kind", kind)
         object.__setattr__(self, "initial", self._initial())
         for name in parameters(self.model) if self.model is not None else ():
@@ -87,7 +90,10 @@ class Population:
         except ValueError:
             fits = False
         if not fits:
-            raise ShapeError(f"{what}: shape {shape} does not broadcast to the population {self.shape}; use [C, 1, 1] for one value per channel")
+            raise ShapeError(
+                f"{what}: shape {shape} does not broadcast to the population {self.shape}; "
+                "use [C, 1, 1] for one value per channel"
+            )
 
     @property
     def size(self) -> int:
@@ -121,7 +127,10 @@ class Projection:
         ops = (self.ops,) if isinstance(self.ops, Op) else tuple(self.ops)
         for op in ops:
             if not isinstance(op, Op):
-                raise UnsupportedError(f"projection {self.pre}->{self.post}: found {type(op).__name__} among ops; expected ops of spikelab.ops")
+                raise UnsupportedError(
+                    f"projection {self.pre}->{self.post}: found {type(op).__name__} among ops; "
+                    "expected ops of spikelab.ops"
+                )
         object.__setattr__(self, "ops", ops)
         delay = np.asarray(self.delay)
         where = f"projection {self.pre}->{self.post}: delay"
@@ -133,7 +142,9 @@ class Projection:
             object.__setattr__(self, "delay", int(delay))
             return
         if len(ops) != 1 or not isinstance(ops[0], Linear | Sparse):
-            raise UnsupportedError(f"{where} per synapse with ops {[o.kind for o in ops]}; it needs Linear or Sparse as only op")
+            raise UnsupportedError(
+                f"{where} per synapse with ops {[o.kind for o in ops]}; it needs Linear or Sparse as only op"
+            )
         delay = delay.astype(np.int32)
         expected = ops[0].weight.shape
         if delay.shape != expected:
@@ -163,7 +174,7 @@ class Projection:
             bias = op.bias if d == steps[-1] else None
             mask = self.delay == d
             if isinstance(op, Linear):
-                target, source = np.nonzero(mask)
+                target, source = (k.astype(np.int32) for k in np.nonzero(mask))
                 part = Sparse(source, target, op.weight[mask], op.weight.shape, bias)
             else:
                 part = Sparse(op.source[mask], op.target[mask], op.weight[mask], op.shape, bias)
@@ -202,7 +213,7 @@ class Network:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "populations", dict(self.populations))
-        object.__setattr__(self, "projections", tuple(self.projections))
+        object.__setattr__(self, "projections", _distinct(self.projections))
         object.__setattr__(self, "dt", seconds(self.dt, "Network.dt"))
         self.validate()
 
@@ -226,15 +237,16 @@ class Network:
             n for n, p in self.populations.items() if p.kind != "input" and all(q.post == n for q in self.outgoing(n))
         )
 
-    @cached_property
+    @property
     def labels(self) -> dict[int, str]:
         """Label `pre->post` of each projection by `id`; repeated pairs get `#2`, `#3`."""
-        seen: dict[str, int] = {}
-        result = {}
+        result: dict[int, str] = {}
         for p in self.projections:
-            base = f"{p.pre}->{p.post}"
-            seen[base] = seen.get(base, 0) + 1
-            result[id(p)] = base if seen[base] == 1 else f"{base}#{seen[base]}"
+            base = label = f"{p.pre}->{p.post}"
+            k = 2
+            while label in result.values():
+                label, k = f"{base}#{k}", k + 1
+            result[id(p)] = label
         return result
 
     def label(self, projection: Projection) -> str:
@@ -289,7 +301,9 @@ class Network:
             raise unknown_name("Network.discretisation", self.discretisation, ("exponential", "euler"))
         for name, population in self.populations.items():
             if not name or any(ch in name for ch in "/\0") or name != name.strip():
-                raise UnsupportedError(f"population {name!r}: a name must not be empty, hold '/', or start or end with spaces")
+                raise UnsupportedError(
+                    f"population {name!r}: a name must not be empty, hold '/', or start or end with spaces"
+                )
             self._check_times(name, population)
         for p in self.projections:
             for end in (p.pre, p.post):
@@ -308,11 +322,14 @@ class Network:
         if self.discretisation != "euler" or population.model is None:
             return
         for parameter, meta in parameters(population.model).items():
-            shortest = float(np.min(np.asarray(getattr(population.model, parameter)))) if meta["unit"] == "s" else None
-            if shortest is not None and shortest < float(self.dt):
+            if meta["unit"] != "s":
+                continue
+            value: Any = getattr(population.model, parameter)
+            shortest = float(np.min(np.asarray(value.detach() if hasattr(value, "detach") else value)))
+            if shortest < float(self.dt):
                 raise UnitError(
-                    f"population {name}: {parameter} of {shortest} s is shorter than dt of {self.dt} s, where Euler steps "
-                    "overshoot; use discretisation='exponential' or a smaller dt"
+                    f"population {name}: {parameter} of {shortest} s is shorter than dt of {self.dt} s, where Euler "
+                    "steps overshoot; use discretisation='exponential' or a smaller dt"
                 )
 
     def _check_projection(self, p: Projection) -> None:
@@ -333,7 +350,19 @@ class Network:
         for component in _strongly_connected(tuple(self.populations), now):
             if len(component) > 1 or (component[0], component[0]) in now:
                 ring = " -> ".join((*component, component[0]))
-                raise UnsupportedError(f"Network: the cycle {ring} has no delay; give one of its projections delay=1 or more")
+                raise UnsupportedError(
+                    f"Network: the cycle {ring} has no delay; give one of its projections delay=1 or more"
+                )
+
+
+def _distinct(projections: Sequence[Projection]) -> tuple[Projection, ...]:
+    """The projections, a copy in place of each that stands in the list again: labels and counts go by identity."""
+    seen: set[int] = set()
+    result = []
+    for p in projections:
+        result.append(replace(p) if id(p) in seen else p)
+        seen.add(id(p))
+    return tuple(result)
 
 
 def _strongly_connected(names: Sequence[str], edges: Sequence[tuple[str, str]]) -> list[tuple[str, ...]]:
@@ -378,5 +407,3 @@ def _strongly_connected(names: Sequence[str], edges: Sequence[tuple[str, str]]) 
             elif step in on:
                 low[node] = min(low[node], index[step])
     return found[::-1]
-
-

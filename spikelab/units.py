@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
+
 from spikelab.errors import UnitError
 
 __all__ = ["DIMENSIONLESS", "Dimension", "Dimensioned", "Quantity", "dimension", "seconds", "si"]
@@ -20,18 +22,18 @@ __all__ = ["DIMENSIONLESS", "Dimension", "Dimensioned", "Quantity", "dimension",
 Quantity = float | str
 """A float in SI, or a string with a unit."""
 
+# Powers of ten, so that a quantity is rounded once: "0.1 us" is the float nearest to 1e-7.
 _PREFIX = {
-    "": 1.0,
-    "f": 1e-15,
-    "p": 1e-12,
-    "n": 1e-9,
-    "u": 1e-6,
-    "µ": 1e-6,  # noqa: RUF001  micro sign
-    "μ": 1e-6,  # noqa: RUF001  Greek mu
-    "m": 1e-3,
-    "k": 1e3,
-    "M": 1e6,
-    "G": 1e9,
+    "f": -15,
+    "p": -12,
+    "n": -9,
+    "u": -6,
+    "µ": -6,  # micro sign
+    "μ": -6,  # Greek mu
+    "m": -3,
+    "k": 3,
+    "M": 6,
+    "G": 9,
 }
 # Powers of (second, metre, kilogram, ampere).
 _BASE: dict[str, tuple[int, int, int, int]] = {
@@ -49,7 +51,7 @@ _BASE: dict[str, tuple[int, int, int, int]] = {
     "S": (3, -2, -1, 2),
     "F": (4, -2, -1, 2),
 }
-_QUANTITY = re.compile(r"^\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(\S*)\s*$")
+_QUANTITY = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+))(?:[eE]([-+]?\d{1,4}))?\s*(\S*)\s*", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ class Dimension:
 
     def __str__(self) -> str:
         for name, powers in _BASE.items():
-            if tuple(self.powers) == powers:
+            if all(a == b for a, b in zip(self.powers, powers, strict=True)):
                 return name
         parts = zip(("s", "m", "kg", "A"), self.powers, strict=True)
         return " ".join(name if p == 1 else f"{name}^{p}" for name, p in parts if p)
@@ -77,26 +79,27 @@ class Dimension:
 DIMENSIONLESS = Dimension((Fraction(0),) * 4)
 
 
-def _unit(text: str, whole: str) -> tuple[float, Dimension]:
-    """Split a unit such as `ms`, `V/s` or `1` into its factor and dimension."""
-    factor, result = 1.0, DIMENSIONLESS
+def _unit(text: str, whole: str) -> tuple[int, Dimension]:
+    """Split a unit such as `ms`, `V/s` or `1` into its power of ten and its dimension."""
+    ten, result = 0, DIMENSIONLESS
     for k, part in enumerate(text.split("/")):
         sign = 1 if k == 0 else -1
         for name in part.split("*"):
-            scale, powers = _simple(name, whole)
-            factor *= scale**sign
+            power, powers = _simple(name, whole)
+            ten += power * sign
             result = result * (Dimension(tuple(Fraction(p) for p in powers)) ** sign)  # type: ignore[arg-type]
-    return factor, result
+    return ten, result
 
 
-def _simple(name: str, whole: str) -> tuple[float, tuple[int, int, int, int]]:
+def _simple(name: str, whole: str) -> tuple[int, tuple[int, int, int, int]]:
     if name in _BASE:
-        return 1.0, _BASE[name]
+        return 0, _BASE[name]
     if name[:1] in _PREFIX and name[1:] in _BASE and name[1:] != "1":
         return _PREFIX[name[:1]], _BASE[name[1:]]
     known = ", ".join(u for u in _BASE if u not in ("1", "Ω"))
     raise UnitError(
-        f"unit {name!r} in {whole!r}: unknown; expected one of {known} with an SI prefix (f p n u m k M G), as in '10 ms'"
+        f"unit {name!r} in {whole!r}: unknown; expected one of {known}, "
+        "with an SI prefix (f p n u m k M G) if you like, as in '10 ms'"
     )
 
 
@@ -128,24 +131,27 @@ def si(value: Quantity, unit: str, where: str = "quantity") -> float:
         >>> si("10 ms", "s")
         0.01
     """
+    example = "a plain number, as in 0.5" if unit == "1" else f"a float in {unit} or a string such as '10 m{unit}'"
     if isinstance(value, str):
-        match = _QUANTITY.match(value)
+        match = _QUANTITY.fullmatch(value)
         if not match:
-            raise UnitError(f"{where}: found {value!r}; expected a number and a unit, as in '10 m{unit}'")
-        number, text = match.groups()
+            raise UnitError(f"{where}: found {value!r}; expected {example}")
+        number, exponent, text = match.groups()
         if not text and unit != "1":
-            raise UnitError(f"{where}: found {value!r} without a unit; write '{number} m{unit}', or the float in {unit}")
-        factor, found = _unit(text or "1", value)
+            raise UnitError(f"{where}: found {value!r} without a unit; expected {example}")
+        ten, found = _unit(text or "1", value)
         if found != dimension(unit):
-            raise UnitError(f"{where}: found {value!r}, which is in {found}; expected a quantity in {unit}")
-        # Dividing by a whole power of ten rounds once: 10 / 1000 is the float nearest to 0.01.
-        result = float(number) / round(1 / factor) if factor < 1 else float(number) * factor
-    elif isinstance(value, bool) or not hasattr(value, "__float__"):
-        raise UnitError(f"{where}: found {value!r} of type {type(value).__name__}; expected a float in {unit} or '10 m{unit}'")
+            raise UnitError(f"{where}: found {value!r}, which is in {found}; expected a quantity in {unit}: {example}")
+        result = float(f"{number}e{int(exponent or 0) + ten}")
     else:
-        result = float(value)
+        try:
+            if isinstance(value, bool | np.bool_ | np.complexfloating) or not hasattr(value, "__float__"):
+                raise TypeError
+            result = float(value)
+        except (TypeError, ValueError, OverflowError):
+            raise UnitError(f"{where}: found {value!r} of type {type(value).__name__}; expected {example}") from None
     if not math.isfinite(result):
-        raise UnitError(f"{where}: found {value!r}; expected a finite number in {unit}")
+        raise UnitError(f"{where}: found {value!r}; expected a finite number: {example}")
     return result
 
 

@@ -6,12 +6,12 @@ import importlib
 from typing import Any
 
 _WHERE = {
-    "CostTable": "cost_table",
+    "CostTable": "costing",
     "EventDriven": "event_driven",
     "Float32": "spikelab.clocked",
     "Target": "target",
     "ann_energy": "accounting",
-    "cost_table": "cost_table",
+    "cost_table": "costing",
     "energy": "accounting",
 }
 
@@ -22,6 +22,6 @@ def __getattr__(name: str) -> Any:
     if name in _WHERE:
         where = _WHERE[name]
         return getattr(importlib.import_module(where if "." in where else f"spikelab.hardware.{where}"), name)
-    if name in ("accounting", "event_driven", "nir", "target"):
+    if name in ("accounting", "costing", "event_driven", "loss", "nir", "target"):
         return importlib.import_module(f"spikelab.hardware.{name}")
     raise AttributeError(f"module 'spikelab.hardware' has no attribute {name!r}")

@@ -66,7 +66,9 @@ def _collect(index: Any, value: Any, found: Any, start: Any, out: Any) -> Any:
 
 
 @njit(**_JIT)
-def _advance_junction(acc: Any, touched: Any, layout: Any, divisor: Any, bias: Any, index: Any, value: Any, found: Any) -> None:
+def _advance_junction(
+    acc: Any, touched: Any, layout: Any, divisor: Any, bias: Any, index: Any, value: Any, found: Any
+) -> None:
     terms, rows, n = acc.shape
     for b in range(rows):
         m = 0
@@ -174,7 +176,7 @@ class _Cell:
                     self.bias[q] = scatter.bias
             self.rest[self.port[q]] += self.bias[q]
         self.index, self.value = np.zeros((batch, n), np.int32), np.zeros((batch, n), np.float32)
-        self.found, self.updates = np.zeros(batch, np.int64), np.zeros(batch, np.int64)
+        self.found, self.updates, self.active = (np.zeros(batch, np.int64) for _ in range(3))
         if population.model is not None:
             s = start_state(net, name, batch, np.float32, state)
             self.state_type = type(s)
@@ -218,6 +220,7 @@ class _Cell:
                 self.value,
                 self.found,
                 self.updates,
+                self.active,
             )
         self.hit[:] = 0
         start = np.empty(self.batch + 1, np.int64)
@@ -226,7 +229,7 @@ class _Cell:
 
     def finish(self, steps: int, shape: tuple[int, ...]) -> Any:
         """State after the last step, sleeping neurons brought up to it."""
-        self.kernel.settle(steps, self.rest, self.c, self.wide, self.states, self.last)
+        self.kernel.settle(steps, self.rest, self.c, self.wide, self.states, self.last, self.active)
         return self.state_type(*(s.reshape(self.batch, *shape).copy() for s in self.states))
 
 
@@ -291,7 +294,9 @@ class EventDriven(Float32):
             UnsupportedError: traces were asked for.
         """
         if traces:
-            raise UnsupportedError("event: traces need the state at every step, which is not computed here; use Float32().run")
+            raise UnsupportedError(
+                "event: traces need the state at every step, which is not computed here; use Float32().run"
+            )
         inputs = as_inputs(net, x)
         steps, batch = next(iter(inputs.values())).shape[:2]
         names = [n for component in net.order() for n in component]
@@ -311,7 +316,12 @@ class EventDriven(Float32):
         return self._result(net, steps, batch, cells, out, before, state)
 
     def _walk(
-        self, steps: int, batch: int, cells: dict[str, _Cell], events: dict[str, dict[int, Active]], out: dict[str, Array]
+        self,
+        steps: int,
+        batch: int,
+        cells: dict[str, _Cell],
+        events: dict[str, dict[int, Active]],
+        out: dict[str, Array],
     ) -> None:
         flat = {n: out[n].reshape(steps, batch, -1) for n in cells}
         for t in range(steps):
@@ -345,9 +355,9 @@ class EventDriven(Float32):
                 counts = [line.count(k == 0, rows) for k, line in enumerate(lines)]
                 projections[net.label(p)] = tuple(_sum(c) for c in zip(*counts, strict=True))
         populations = {}
-        for n, p in net.populations.items():
-            updates = int(cells[n].updates.sum()) if n in cells else 0
-            populations[n] = population_count(p, updates, out[n])
+        for n, population in net.populations.items():
+            updates, active_ = (int(v.sum()) for v in (cells[n].updates, cells[n].active)) if n in cells else (0, 0)
+            populations[n] = population_count(population, updates, active_, out[n])
         ordered = {net.label(p): projections[net.label(p)] for p in net.projections}
         counts_ = Counts(self.name, batch, rows, float(net.dt), ordered, populations)
         done = (state.step if state is not None else 0) + steps
@@ -367,6 +377,4 @@ def _by_step(x: Array, first: int) -> dict[int, Active]:
     if not steps:
         return {}
     a = active(x.reshape(steps * batch, -1))
-    return {
-        first + t: Active(a.start[t * batch : (t + 1) * batch + 1], a.index, a.value) for t in range(steps)
-    }
+    return {first + t: Active(a.start[t * batch : (t + 1) * batch + 1], a.index, a.value) for t in range(steps)}

@@ -80,14 +80,24 @@ def advance_source(model: NeuronModel, fast: bool) -> str:
         + [f"x_{p} == rest[{k}, j]" for k, p in enumerate(ports)]
         + [f"{z} == F(0.0)"]
     )
-    out = ["import math", "from types import FunctionType", "", "import numpy as np", "from numba import njit, prange", ""]
+    out = [
+        "import math",
+        "from types import FunctionType",
+        "",
+        "import numpy as np",
+        "from numba import njit, prange",
+        "",
+    ]
     if leaps:
         out += [_WITH, *_imports(model, ("leap", "quiet")), ""]
     out += ["F = np.float32", "", exp_numba_source("float32"), ""]
     for name, parallel in (("advance", False), ("advance_parallel", True)):
         out += [
             _JIT.format(parallel=parallel),
-            f"def {name}(t, acc, touched, hit, layout, divisor, bias, port, rest, C, wide, S, last, awake, need, index, value, found, updates):",
+            (
+                f"def {name}(t, acc, touched, hit, layout, divisor, bias, port, rest, C, wide, S, last, awake, need, "
+                "index, value, found, updates, active):"
+            ),
             "    K, B, N = acc.shape",
             f"    for b in {'prange' if parallel else 'range'}(B):",
             "        for j in range(N):",
@@ -98,6 +108,7 @@ def advance_source(model: NeuronModel, fast: bool) -> str:
             "                    need[b, j] |= touched[k, b, layout[k, j]]",
             "        n = 0",
             "        looked = 0",
+            "        live = 0",
             "        for j in range(N):",
             "            if need[b, j] == 0:",
             "                continue",
@@ -111,6 +122,9 @@ def advance_source(model: NeuronModel, fast: bool) -> str:
             out.append(f"{guard}                x_{p} += y")
         out += ["                acc[k, b, at] = F(0.0)", "                touched[k, b, at] = 0"]
         out += coefficients
+        moving = " or ".join(f"S[{k}, b, j] != F(0.0)" for k in range(len(states)))
+        arrived = " or ".join(f"x_{p} != F(0.0)" for p in ports)
+        out += [f"            if {moving}:", "                live += t - last[b, j]"]
         if leaps:
             out += [
                 "            if last[b, j] < t:",
@@ -118,6 +132,7 @@ def advance_source(model: NeuronModel, fast: bool) -> str:
                 f"                s = _leap({rests}, State({now}), c, t - last[b, j])",
                 *(f"                S[{k}, b, j] = F(s[{k}])" for k in range(len(states))),
             ]
+        out += [f"            if {arrived} or {moving}:", "                live += 1"]
         out += [f"            s_{s} = S[{k}, b, j]" for k, s in enumerate(states)]
         out += lines
         out += [f"            S[{k}, b, j] = {v}" for k, v in enumerate(new)]
@@ -135,15 +150,18 @@ def advance_source(model: NeuronModel, fast: bool) -> str:
             "                n += 1",
             "        found[b] = n",
             "        updates[b] += looked",
+            "        active[b] += live",
             "",
             "",
         ]
     out += [
         "@njit(error_model='numpy', nogil=True, cache=True)",
-        "def settle(t, rest, C, wide, S, last):",
+        "def settle(t, rest, C, wide, S, last, active):",
         "    for b in range(last.shape[0]):",
         "        for j in range(last.shape[1]):",
         "            if last[b, j] < t:",
+        f"                if {moving}:",
+        "                    active[b] += t - last[b, j]",
     ]
     if leaps:
         out += [

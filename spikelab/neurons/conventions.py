@@ -7,7 +7,7 @@ Every library's LIF is one choice from each row:
 | comparison | `">"` strictly above the threshold; `">="` at or above |
 | spikes | `"one"` per step; `"many"`: as many as whole thresholds fit |
 | reset | `"hard"` sets `v_reset`; `"soft"` subtracts the threshold; `"undecayed"` subtracts it after the next decay |
-| input_gain | `"one"`; `"1-a"` and `"dt/tau"`: constant input x settles at x |
+| input_gain | `"one"`; `"1-a"`: constant input x settles at x; `"dt/tau"`: the same in Euler steps |
 | synapse (CubaLIF) | `"decay_then_add"` i = b i + x; `"add_then_decay"` i = b (i + x) |
 
 An output delay of one step is the projection's delay, not the neuron's.

@@ -112,11 +112,15 @@ def _leap_add_then_decay(x: Any, s: Any, c: Any, n: int) -> Any:
 
 
 def _bounded(i: Any, v: Any, x: Any, c: Any) -> bool:
-    # The current moves monotonically from i to x / (1 - b): v stays below what the larger of both would reach.
+    # The current moves monotonically from i to x / (1 - b), but for rounding (1e-6): v stays below what the
+    # larger of both would reach.
     if c.a_syn < 0 or c.a_syn >= 1 or c.a_mem < 0 or c.a_mem >= 1 or c.gain < 0:
         return False
-    peak = max(c.a_syn * i + x, x / (1 - c.a_syn))
-    return bool((c.v_leak - c.v_threshold) * (1 - c.a_mem) + c.gain * peak < 0 and v < c.v_threshold)
+    final = x / (1 - c.a_syn)
+    peak = max(c.a_syn * i + x, final) + 1e-6 * max(abs(i), abs(final)) / (1 - c.a_syn)
+    room = (c.v_threshold - c.v_leak) * (1 - c.a_mem) - c.gain * peak
+    rounding = 1e-6 * (abs(c.v_threshold) + abs(c.v_leak) + c.gain * abs(peak))
+    return bool(room > rounding and v < c.v_threshold)
 
 
 def _quiet_decay_then_add(x: Any, s: Any, c: Any) -> bool:

@@ -1,8 +1,8 @@
 """Load generated source as a module, from a file in the user's cache directory.
 
 The file is named by a hash of its text, written under a temporary name and renamed, with its time
-set to 0, so that Numba's cache beside it stays valid. An entry that cannot be read is deleted and
-made again; where no directory can be written, the module lives in memory and is compiled each time.
+set to 0, so that Numba's cache beside it stays valid. A file that cannot be read, source or compiled
+code, is made again; where nothing can be written, the module lives in memory and is compiled each time.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import tempfile
 from functools import cache
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 __all__ = ["cache_directory", "load"]
 
@@ -44,6 +45,30 @@ def _store(source: str, path: Path) -> None:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
+
+
+class _Careful:
+    """Numba's cache of one function: files that cannot be read or written cost a compilation, not the run."""
+
+    def __init__(self, kept: Any) -> None:
+        self._kept = kept
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._kept, name)
+
+    def load_overload(self, signature: Any, context: Any) -> Any:
+        """Compiled code, or None."""
+        try:
+            return self._kept.load_overload(signature, context)
+        except Exception:  # noqa: BLE001  a damaged pickle raises anything
+            with contextlib.suppress(OSError):
+                self._kept.flush()
+            return None
+
+    def save_overload(self, signature: Any, code: Any) -> None:
+        """Keep compiled code."""
+        with contextlib.suppress(OSError):  # the disk is full, say
+            self._kept.save_overload(signature, code)
 
 
 def _in_memory(source: str, name: str) -> ModuleType:
@@ -80,8 +105,14 @@ def load(source: str, name: str) -> ModuleType:
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[full] = module
-    with _no_bytecode():
-        spec.loader.exec_module(module)
+    try:
+        with _no_bytecode():
+            spec.loader.exec_module(module)
+    except RuntimeError:  # Numba found no directory that it can write
+        return _in_memory(source, full)
+    for function in vars(module).values():
+        if getattr(function, "_cache", None) is not None:
+            function._cache = _Careful(function._cache)
     return module
 
 

@@ -58,7 +58,9 @@ def _expression(tape: Tape, index: int, names: dict[int, str]) -> str:
     return PRIMITIVES[node.op].source.format(*operands)
 
 
-def step_source(tape: Tape, roots: list[int], leaf: Callable[[str, Any], str], indent: str) -> tuple[list[str], list[str]]:
+def step_source(
+    tape: Tape, roots: list[int], leaf: Callable[[str, Any], str], indent: str
+) -> tuple[list[str], list[str]]:
     """Lines that compute `roots`, and the names of the results.
 
     Args:
@@ -85,7 +87,15 @@ def step_source(tape: Tape, roots: list[int], leaf: Callable[[str, Any], str], i
 class _Writer:
     """Source of one kernel module: which coefficients are arrays, which want gradients."""
 
-    def __init__(self, model: NeuronModel, slope: Slope | None, dtype: str, arrays: tuple[str, ...], wanted: tuple[str, ...], options: dict[str, Any]):
+    def __init__(
+        self,
+        model: NeuronModel,
+        slope: Slope | None,
+        dtype: str,
+        arrays: tuple[str, ...],
+        wanted: tuple[str, ...],
+        options: dict[str, Any],
+    ):
         self.traced = trace(model, **options)
         self.dtype = dtype
         tape = self.traced.tape
@@ -149,14 +159,23 @@ class _Writer:
 
     def replay_row(self) -> str:
         lines, new = step_source(self.tape, list(self.traced.new_states), self.leaf("history"), " " * 8)
-        out = [_JIT, f"def replay_row({self.signature('x', 'L', 'c', 'H', 'G', 'n')}):", "    for i in range(n):", *lines]
+        out = [
+            _JIT,
+            f"def replay_row({self.signature('x', 'L', 'c', 'H', 'G', 'n')}):",
+            "    for i in range(n):",
+            *lines,
+        ]
         out += [f"        G[{k} * R + i] = {v}" for k, v in enumerate(new)]
         return "\n".join(out)
 
     def backward_row(self) -> str:
         g = self.gradients
         assert g is not None
-        roots = [*g.ports.values(), *g.states.values(), *(g.coefficients[c] for c in self.wanted if c in g.coefficients)]
+        roots = [
+            *g.ports.values(),
+            *g.states.values(),
+            *(g.coefficients[c] for c in self.wanted if c in g.coefficients),
+        ]
         lines, names = step_source(self.tape, roots, self.leaf("history"), " " * 8)
         found = dict(zip(roots, names, strict=True))
         out = [
@@ -310,7 +329,8 @@ class Kernel:
             every: steps between checkpoints.
             threads: most threads to use.
         """
-        run, block = self._function("forward", *z.shape, threads)
+        steps, neurons = z.shape
+        run, block = self._function("forward", steps, neurons, threads)
         run(*x, *c, a, s0, z, s1, checkpoints, every, block)
 
     def backward(
@@ -328,7 +348,8 @@ class Kernel:
         threads: int = 1,
     ) -> None:
         """Gradients of `forward`: `gx`, `gs0` are written, `ga` [wanted, M] is added to."""
-        run, block = self._function("backward", *gz.shape, threads)
+        steps, neurons = gz.shape
+        run, block = self._function("backward", steps, neurons, threads)
         run(*x, *c, a, checkpoints, gz, gs1, *gx, gs0, ga, every, block)
 
 

@@ -63,8 +63,11 @@ def _leap(x: Any, s: Any, c: Any, n: int) -> Any:
 
 
 def _quiet(x: Any, s: Any, c: Any) -> bool:
-    drive = c.gain * x  # the potential moves monotonically from v to v_leak + drive / (1 - a)
-    return bool((c.v_leak - c.v_threshold) * (1 - c.a_mem) + drive < 0 and s.v < c.v_threshold)
+    # For a >= 0 the potential moves monotonically from v to v_leak + drive / (1 - a), but for rounding (1e-6).
+    drive = c.gain * x
+    room = (c.v_threshold - c.v_leak) * (1 - c.a_mem) - drive
+    rounding = 1e-6 * (abs(c.v_threshold) + abs(c.v_leak) + abs(drive))
+    return bool(c.a_mem >= 0 and room > rounding and s.v < c.v_threshold)
 
 
 @dataclass(frozen=True, eq=False)

@@ -137,10 +137,10 @@ def _to_value(value: Any, meta: Mapping[str, Any], where: str) -> Any:
             raise UnitError(f"{where}: found an array of {value.dtype}; expected real numbers in {meta['unit']}")
         value = numbers = np.array(value, dtype=np.float64)
         value.setflags(write=False)
-        if not np.isfinite(value).all():
-            raise UnitError(f"{where}: found NaN or infinity in an array; expected finite numbers in {meta['unit']}")
     else:
         value = numbers = si(value, meta["unit"], where)
+    if not np.isfinite(numbers).all():
+        raise UnitError(f"{where}: found NaN or infinity in {value!r}; expected finite numbers in {meta['unit']}")
     if meta["positive"] and not (np.asarray(numbers) > 0).all():
         raise UnitError(f"{where}: found {np.min(numbers)} {meta['unit']}; expected a value above zero")
     return value
@@ -208,13 +208,24 @@ class NeuronModel:
 
         Raises:
             UnitError: the units of a sum differ, or an output or state has another unit than declared.
+            UnsupportedError: the step uses something that cannot be traced.
         """
         from spikelab.neurons.primitives import UNITS
+        from spikelab.neurons.trace import trace
 
-        of = lambda names: (Dimensioned(dimension(u)) for u in names)  # noqa: E731
-        (x,) = of([self.ports["x"].unit])
-        s = self.State(*of(self.state_units))
-        z, new = self.step(x, s, self.Coefficients(*of(self.coefficient_units)), UNITS)
+        trace(self)
+        for what, names, units in (
+            ("state_units", self.State._fields, self.state_units),
+            ("coefficient_units", self.Coefficients._fields, self.coefficient_units),
+        ):
+            if len(names) != len(units):
+                expected = f"{len(names)}, one each for {', '.join(names)}"
+                raise UnitError(f"{type(self).__name__}.{what}: found {len(units)} units; expected {expected}")
+        inputs = [Dimensioned(dimension(p.unit)) for p in self.ports.values()]
+        x = inputs[0] if len(inputs) == 1 else self.Inputs(*inputs)  # type: ignore[attr-defined]
+        s = self.State(*(Dimensioned(dimension(u)) for u in self.state_units))
+        c = self.Coefficients(*(Dimensioned(dimension(u)) for u in self.coefficient_units))
+        z, new = self.step(x, s, c, UNITS)
         found = {"output": (z, self.output_unit)}
         found |= {name: (getattr(new, name), u) for name, u in zip(self.State._fields, self.state_units, strict=True)}
         for name, (value, unit) in found.items():

@@ -16,7 +16,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from spikelab.errors import UnitError
 from spikelab.units import DIMENSIONLESS, Dimension, Dimensioned
@@ -195,7 +194,9 @@ def _exprel_adjoint(f: Any, operands: tuple[Any, ...], y: Any, g: Any) -> tuple[
 
 
 PRIMITIVES: dict[str, Primitive] = {
-    "spike": Primitive(1, _spike, "(F(1.0) if {0} > F(0.0) else F(0.0))", None, lambda d: DIMENSIONLESS, {"compare": 1}),
+    "spike": Primitive(
+        1, _spike, "(F(1.0) if {0} > F(0.0) else F(0.0))", None, lambda d: DIMENSIONLESS, {"compare": 1}
+    ),
     "gate": Primitive(
         1,
         _spike,
@@ -231,9 +232,7 @@ PRIMITIVES: dict[str, Primitive] = {
         _plain,
         {"exp": 1, "add": 2, "divide": 1},
     ),
-    "divide": Primitive(
-        2, np.divide, "({0} / {1})", _divide_adjoint, lambda a, b: a * b**-1, {"divide": 1}
-    ),
+    "divide": Primitive(2, np.divide, "({0} / {1})", _divide_adjoint, lambda a, b: a * b**-1, {"divide": 1}),
     "maximum": Primitive(2, np.maximum, "max({0}, {1})", _maximum_adjoint, _same, {"compare": 1}),
     "minimum": Primitive(2, np.minimum, "min({0}, {1})", _minimum_adjoint, _same, {"compare": 1}),
     "count": Primitive(
@@ -256,5 +255,3 @@ def _on_units(p: Primitive) -> Callable[..., Dimensioned]:
 
 UNITS = SimpleNamespace(**{name: _on_units(p) for name, p in PRIMITIVES.items()})
 """The primitives on `Dimensioned` numbers: the `f` of the unit checker."""
-
-

@@ -101,15 +101,24 @@ class Symbol:
     __rmul__ = _refuse("literal *", "make the literal a coefficient")
     __truediv__ = _refuse("/", "divide in coefficients(), or use f.divide")
     __rtruediv__ = _refuse("/", "divide in coefficients(), or use f.divide")
-    __pow__ = _refuse("**", "multiply, or use f.exp")
+    __floordiv__ = __rfloordiv__ = _refuse("//", "use f.count")
+    __mod__ = __rmod__ = _refuse("%", "use f.count")
+    __pow__ = __rpow__ = _refuse("**", "multiply, or use f.exp")
     __neg__ = _refuse("unary -", "subtract from a coefficient that is 0")
+    __pos__ = _refuse("unary +", "leave it out")
     __abs__ = _refuse("abs", "use f.maximum")
-    __bool__ = _refuse("if or a comparison", "use f.spike, f.gate and f.select")
+    __bool__ = _refuse("if, and, or, not", "use f.spike, f.gate and f.select")
+    __eq__ = _refuse("==", "use f.gate and f.select")
+    __ne__ = _refuse("!=", "use f.gate and f.select")
+    __hash__ = object.__hash__
     __lt__ = _refuse("<", "use f.gate and f.select")
     __le__ = _refuse("<=", "use f.gate and f.select")
     __gt__ = _refuse(">", "use f.gate and f.select")
     __ge__ = _refuse(">=", "use f.gate and f.select")
     __float__ = _refuse("float()", "stay with the values given")
+    __int__ = __index__ = _refuse("int()", "use f.count")
+    __round__ = _refuse("round()", "use f.count")
+    __getitem__ = __iter__ = _refuse("[]", "a step sees one neuron at a time")
     __array__ = _refuse("numpy", "use the primitives of f")
 
 
@@ -132,7 +141,9 @@ class Primitives:
 
             raise unknown_name("primitive", name, PRIMITIVES)
 
-        def primitive(*args: Any) -> Symbol:
+        def primitive(*args: Any, **named: Any) -> Symbol:
+            if named:
+                raise UnsupportedError(f"step: f.{name} takes operands by position, found {', '.join(named)}=")
             if len(args) != PRIMITIVES[name].arity:
                 raise UnsupportedError(f"step: f.{name} takes {PRIMITIVES[name].arity} operands, found {len(args)}")
             for a in args:
@@ -155,7 +166,7 @@ class Primitives:
 
 
 class _StepPrimitives(Primitives):
-    constant = property(_refuse("f.constant", "make it a coefficient"))  # type: ignore[assignment]
+    constant = property(_refuse("f.constant", "make it a coefficient"))
 
 
 @dataclass(frozen=True)
@@ -208,10 +219,18 @@ def trace(
     f = _StepPrimitives(tape, through_reset=through_reset)
     if relaxed is not None:
         f = Primitives(tape, through_reset=True, relaxed=relaxed)  # type: ignore[assignment]
-    z, new = model.step(x, s, c, f)
+    name = type(model).__name__
+    try:
+        z, new = model.step(x, s, c, f)
+    except (TypeError, ValueError, AttributeError) as error:
+        raise UnsupportedError(
+            f"{name}.step: {error}; expected + - * and primitives of f that give an output and a {model.State.__name__}"
+        ) from error
+    if not isinstance(new, model.State):
+        raise UnsupportedError(f"{name}.step: the new state is {new!r}; expected {model.State.__name__}{states}")
     for what, value in {"the output": z, **{f"state {n}": v for n, v in zip(states, new, strict=True)}}.items():
         if not isinstance(value, Symbol):
-            raise UnsupportedError(f"{type(model).__name__}.step: {what} is {value!r}; expected a value made from x, s, c")
+            raise UnsupportedError(f"{name}.step: {what} is {value!r}; expected a value made from x, s, c")
     roots = [z.index, *(v.index for v in new)]
     used = [tape.nodes[i].args[0] for i in tape.live(roots) if tape.nodes[i].op == "coefficient"]
     order = [n for n in model.Coefficients._fields if n in used]

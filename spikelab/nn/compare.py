@@ -67,5 +67,3 @@ def compare(module: torch.nn.Module, net: Network, x: Any) -> Agreement:
     """
     tensor = torch.as_tensor(x, dtype=torch.float32)
     return agreement(net, tensor.numpy(), layer_spikes(module, net, tensor))
-
-

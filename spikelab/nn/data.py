@@ -62,7 +62,8 @@ class ArrayFrames:
             raise ShapeError(f"data: found x of shape {self.x.shape}; expected [T, N, *shape]")
         if labels.shape != self.x.shape[1:2] or not labels.size or labels.dtype.kind not in "iu" or labels.min() < 0:
             raise ShapeError(
-                f"data: found labels of {labels.dtype} and shape {labels.shape}; expected class numbers from 0 of shape {self.x.shape[1:2]}"
+                f"data: found labels of {labels.dtype} and shape {labels.shape}; "
+                f"expected class numbers from 0 of shape {self.x.shape[1:2]}"
             )
         self.labels = labels.astype(np.int64)
 
@@ -84,7 +85,8 @@ def frames(data: Any) -> Frames:
         data = ArrayFrames(*data)
     if not isinstance(data, Frames):
         raise ShapeError(
-            f"data: found {type(data).__name__}; expected what sl.dataset(...).frames(...) gives, or a pair (x [T, N, *shape], labels [N])"
+            f"data: found {type(data).__name__}; "
+            "expected what sl.dataset(...).frames(...) gives, or a pair (x [T, N, *shape], labels [N])"
         )
     if len(data) == 0:
         raise ShapeError("data: found no samples; expected at least one")
@@ -102,4 +104,6 @@ def batches(data: Frames, size: int, order: NDArray[np.int64] | None = None) -> 
     indices = np.arange(len(data)) if order is None else order
     for first in range(0, len(indices), size):
         x, labels = data.batch(indices[first : first + size])
-        yield Batch(torch.from_numpy(np.ascontiguousarray(x, dtype=np.float32)), torch.from_numpy(np.asarray(labels, np.int64)))
+        yield Batch(
+            torch.from_numpy(np.ascontiguousarray(x, dtype=np.float32)), torch.from_numpy(np.asarray(labels, np.int64))
+        )

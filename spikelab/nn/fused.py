@@ -22,6 +22,7 @@ from spikelab.nn.surrogate import Surrogate
 __all__ = ["fused", "fused_recurrent", "kernel_of", "named_kernel"]
 
 _KERNELS: dict[str, Kernel] = {}
+_NUMBERS: dict[Any, int] = {}
 
 
 def named_kernel(
@@ -33,11 +34,14 @@ def named_kernel(
     through_reset: bool,
     relaxed: Callable[[Any, Any], Any] | None = None,
 ) -> str:
-    """Key of a kernel, made if it is not there."""
+    """Key of a kernel, made if it is not there.
+
+    Classes and functions count by identity: one that is defined anew under an old name gets a kernel of its own.
+    """
     name = str(dtype).removeprefix("torch.")
     flags = ",".join(f"{k}={v}" for k, v in model.flags().items())
-    smooth = f"relaxed={id(relaxed)}" if relaxed is not None else ""
-    key = f"{type(model).__module__}.{type(model).__qualname__}({flags}) {surrogate} {name} {arrays} {wanted} {through_reset} {smooth}"
+    made_of = [_NUMBERS.setdefault(v, len(_NUMBERS)) for v in (type(model), type(surrogate), relaxed)]
+    key = f"{type(model).__qualname__}({flags}) {surrogate} {name} {arrays} {wanted} {through_reset} {made_of}"
     if key not in _KERNELS:
         _KERNELS[key] = kernel(
             model,
@@ -59,12 +63,31 @@ def _arguments(k: Kernel, names: Sequence[Tensor], neurons: int) -> tuple[list[A
     return scalars, np.stack(arrays) if arrays else np.zeros((0, neurons), k.dtype)
 
 
+class _FewThreads:
+    """One thread for products too small to share: waking threads every step costs more than it gives."""
+
+    def __init__(self, samples: int, features: int):
+        self.small = samples * features * features < 2_000_000  # about 0.04 ms on one core here
+
+    def __enter__(self) -> int:
+        self.before = torch.get_num_threads()
+        if self.small:
+            torch.set_num_threads(1)
+        return self.before
+
+    def __exit__(self, *_: object) -> None:
+        if self.small:
+            torch.set_num_threads(self.before)
+
+
 def _flat(x: Tensor) -> np.ndarray[Any, Any]:
     return x.detach().reshape(x.shape[0], -1).numpy()
 
 
 @torch.library.custom_op("spikelab::neuron", mutates_args=())
-def _neuron(x: list[Tensor], coefficients: list[Tensor], state: Tensor, key: str, every: int) -> tuple[Tensor, Tensor, Tensor]:
+def _neuron(
+    x: list[Tensor], coefficients: list[Tensor], state: Tensor, key: str, every: int
+) -> tuple[Tensor, Tensor, Tensor]:
     k = _KERNELS[key]
     steps = x[0].shape[0]
     segments = -(-steps // every) if every else 0
@@ -86,9 +109,12 @@ def _neuron(x: list[Tensor], coefficients: list[Tensor], state: Tensor, key: str
 
 
 @_neuron.register_fake
-def _(x: list[Tensor], coefficients: list[Tensor], state: Tensor, key: str, every: int) -> tuple[Tensor, Tensor, Tensor]:
+def _(
+    x: list[Tensor], coefficients: list[Tensor], state: Tensor, key: str, every: int
+) -> tuple[Tensor, Tensor, Tensor]:
     segments = -(-x[0].shape[0] // every) if every else 0
-    return torch.empty_like(x[0]), torch.empty_like(state), state.new_empty((segments, *state.shape))
+    z = torch.empty_like(x[0], memory_format=torch.contiguous_format)
+    return z, torch.empty_like(state), state.new_empty((segments, *state.shape))
 
 
 @torch.library.custom_op("spikelab::neuron_backward", mutates_args=())
@@ -122,7 +148,9 @@ def _(
     x: list[Tensor], coefficients: list[Tensor], kept: Tensor, gz: Tensor, gs: Tensor, key: str, every: int
 ) -> tuple[list[Tensor], Tensor, Tensor]:
     wanted = len(_KERNELS[key].wanted)
-    return [torch.empty_like(p) for p in x], torch.empty_like(gs), gz.new_empty((wanted, *gz.shape[1:]))
+    gx = [torch.empty_like(p, memory_format=torch.contiguous_format) for p in x]
+    start = torch.empty_like(gs, memory_format=torch.contiguous_format)
+    return gx, start, gz.new_empty((wanted, *gz.shape[1:]))
 
 
 def _spread(k: Kernel, gc: Tensor) -> list[Tensor | None]:
@@ -161,11 +189,12 @@ def _recurrent(
     flat_u, flat_z = _flat(u), _flat(z)
     flat_kept = kept.reshape(steps, len(state), -1).numpy()
     now, then = _flat(state.clone()), _flat(end)
-    threads, transposed, before = torch.get_num_threads(), weight.t(), z0
-    for t in range(steps):
-        torch.addmm(x[t], before, transposed, out=u[t])
-        k.forward([flat_u[t : t + 1]], scalars, arrays, now, flat_z[t : t + 1], then, flat_kept[t : t + 1], 1, threads)
-        now, then, before = then, now, z[t]
+    transposed, before = weight.t(), z0
+    with _FewThreads(*x.shape[1:]) as threads:
+        for t in range(steps):
+            torch.addmm(x[t], before, transposed, out=u[t])
+            k.forward([flat_u[t : t + 1]], scalars, arrays, now, flat_z[t : t + 1], then, flat_kept[t : t + 1], 1, threads)
+            now, then, before = then, now, z[t]
     if steps % 2 == 0:  # the last state went to the buffer that is not returned
         then[...] = now
     return z, end, u, kept
@@ -175,12 +204,25 @@ def _recurrent(
 def _(
     x: Tensor, weight: Tensor, z0: Tensor, coefficients: list[Tensor], state: Tensor, key: str
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    return torch.empty_like(x), torch.empty_like(state), torch.empty_like(x), state.new_empty((x.shape[0], *state.shape))
+    return (
+        torch.empty_like(x),
+        torch.empty_like(state),
+        torch.empty_like(x),
+        state.new_empty((x.shape[0], *state.shape)),
+    )
 
 
 @torch.library.custom_op("spikelab::recurrent_backward", mutates_args=())
 def _recurrent_backward(
-    u: Tensor, z: Tensor, weight: Tensor, z0: Tensor, coefficients: list[Tensor], kept: Tensor, gz: Tensor, gs: Tensor, key: str
+    u: Tensor,
+    z: Tensor,
+    weight: Tensor,
+    z0: Tensor,
+    coefficients: list[Tensor],
+    kept: Tensor,
+    gz: Tensor,
+    gs: Tensor,
+    key: str,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     k = _KERNELS[key]
     steps, neurons = len(u), u[0].numel()
@@ -193,26 +235,27 @@ def _recurrent_backward(
     then = torch.empty_like(now)
     total = torch.empty_like(u[0])
     flat_total = total.reshape(1, -1).numpy()
-    a, b, threads = _flat(now), _flat(then), torch.get_num_threads()
-    for t in range(steps - 1, -1, -1):
-        if t + 1 < steps:
-            torch.addmm(gz[t], gu[t + 1], weight, out=total)
-        else:
-            total.copy_(gz[t])
-        k.backward(
-            [flat_u[t : t + 1]],
-            scalars,
-            arrays,
-            flat_kept[t : t + 1],
-            flat_total,
-            a,
-            [flat_gu[t : t + 1]],
-            b,
-            flat_gc,
-            1,
-            threads,
-        )
-        a, b, now, then = b, a, then, now
+    a, b = _flat(now), _flat(then)
+    with _FewThreads(*gz.shape[1:]) as threads:
+        for t in range(steps - 1, -1, -1):
+            if t + 1 < steps:
+                torch.addmm(gz[t], gu[t + 1], weight, out=total)
+            else:
+                total.copy_(gz[t])
+            k.backward(
+                [flat_u[t : t + 1]],
+                scalars,
+                arrays,
+                flat_kept[t : t + 1],
+                flat_total,
+                a,
+                [flat_gu[t : t + 1]],
+                b,
+                flat_gc,
+                1,
+                threads,
+            )
+            a, b, now, then = b, a, then, now
     before = torch.cat([z0[None], z[:-1]]).reshape(-1, z.shape[-1])
     gw = gu.reshape(-1, gu.shape[-1]).t() @ before
     return gu, gw, gu[0] @ weight, gc, now
@@ -220,10 +263,24 @@ def _recurrent_backward(
 
 @_recurrent_backward.register_fake
 def _(
-    u: Tensor, z: Tensor, weight: Tensor, z0: Tensor, coefficients: list[Tensor], kept: Tensor, gz: Tensor, gs: Tensor, key: str
+    u: Tensor,
+    z: Tensor,
+    weight: Tensor,
+    z0: Tensor,
+    coefficients: list[Tensor],
+    kept: Tensor,
+    gz: Tensor,
+    gs: Tensor,
+    key: str,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     wanted = len(_KERNELS[key].wanted)
-    return torch.empty_like(u), torch.empty_like(weight), torch.empty_like(z0), u.new_empty((wanted, *u.shape[1:])), torch.empty_like(gs)
+    return (
+        torch.empty_like(u),
+        torch.empty_like(weight),
+        torch.empty_like(z0),
+        u.new_empty((wanted, *u.shape[1:])),
+        torch.empty_like(gs),
+    )
 
 
 def _setup_recurrent(ctx: Any, inputs: Any, output: Any) -> None:
@@ -243,7 +300,9 @@ def _backward_recurrent(ctx: Any, gz: Tensor, gs: Tensor, *_: Any) -> Any:
 _recurrent.register_autograd(_backward_recurrent, setup_context=_setup_recurrent)
 
 
-def fused(x: list[Tensor], coefficients: list[Tensor], state: Tensor, key: str, every: int = EVERY) -> tuple[Tensor, Tensor]:
+def fused(
+    x: list[Tensor], coefficients: list[Tensor], state: Tensor, key: str, every: int = EVERY
+) -> tuple[Tensor, Tensor]:
     """Run T steps.
 
     Args:

@@ -20,6 +20,8 @@ __all__ = ["NetworkModule", "from_network"]
 class Scale(torch.nn.Module):
     """Multiply element by element by a fixed factor."""
 
+    scale: Tensor
+
     def __init__(self, scale: Any) -> None:
         super().__init__()
         self.register_buffer("scale", torch.tensor(scale))
@@ -31,6 +33,9 @@ class Scale(torch.nn.Module):
 
 class SparseLinear(torch.nn.Module):
     """Synapses as a list: y[target] += weight * x[source]."""
+
+    source: Tensor
+    target: Tensor
 
     def __init__(self, op: ops.Sparse) -> None:
         super().__init__()
@@ -52,7 +57,9 @@ def _module(op: ops.Op, where: str) -> torch.nn.Module:
         layer: Any = torch.nn.Linear(op.weight.shape[1], op.weight.shape[0], bias=op.bias is not None)
     elif isinstance(op, ops.Conv2d):
         out, group, kh, kw = op.weight.shape
-        layer = Conv2d(group * op.groups, out, (kh, kw), op.stride, op.padding, op.dilation, op.groups, op.bias is not None)
+        layer = Conv2d(
+            group * op.groups, out, (kh, kw), op.stride, op.padding, op.dilation, op.groups, op.bias is not None
+        )
     elif isinstance(op, ops.AvgPool2d):
         return AvgPool2d(op.kernel_size, op.stride, op.padding)
     elif isinstance(op, ops.SumPool2d):
@@ -82,7 +89,9 @@ class NetworkModule(torch.nn.Module):
     def __init__(self, net: Network, surrogate: str | Surrogate) -> None:
         super().__init__()
         if len(net.inputs) != 1 or len(net.outputs) != 1:
-            raise UnsupportedError(f"from_network: found the inputs {net.inputs} and outputs {net.outputs}; expected one of each")
+            raise UnsupportedError(
+                f"from_network: found the inputs {net.inputs} and outputs {net.outputs}; expected one of each"
+            )
         self.order: list[str] = []
         self.net_shape = net.populations[net.inputs[0]].shape
         self.input, self.output = net.inputs[0], net.outputs[0]
@@ -100,11 +109,14 @@ class NetworkModule(torch.nn.Module):
         population = net.populations[name]
         if others or len(loops) > 1 or (loops and not _plain_recurrence(loops[0], population.shape)):
             raise UnsupportedError(
-                f"from_network: the cycle through {', '.join(component)} is not a dense recurrence with delay 1 within one population; "
+                f"from_network: the cycle through {', '.join(component)} is not a dense recurrence with delay 1 "
+                "within one population; "
                 "torch layers know no other; run the network with sl.run or EventDriven"
             )
         self.order.append(name)
         key = name.replace(".", "_dot_")
+        while key in self.keys.values() or hasattr(self.neurons, key):  # torch keeps some names for itself
+            key += "_"
         self.keys[name] = key
         if population.kind == "input":
             return
@@ -113,14 +125,26 @@ class NetworkModule(torch.nn.Module):
             if p in loops:
                 continue
             if not isinstance(p.delay, int):
-                raise UnsupportedError(f"from_network: projection {net.label(p)} has a delay per synapse; torch layers take one delay")
+                raise UnsupportedError(
+                    f"from_network: projection {net.label(p)} has a delay per synapse; torch layers take one delay"
+                )
             if p.port != "x":
-                raise UnsupportedError(f"from_network: projection {net.label(p)} feeds port {p.port!r}; torch layers have the port 'x' only")
+                raise UnsupportedError(
+                    f"from_network: projection {net.label(p)} feeds port {p.port!r}; "
+                    "torch layers have the port 'x' only"
+                )
             op_key = f"op{len(self.ops)}"
             self.ops[op_key] = torch.nn.Sequential(*(_module(op, net.label(p)) for op in p.ops))
             self.feeds[name].append((p.pre, op_key, p.delay))
         if population.model is not None:
-            layer = Neuron(population.model, shape=population.shape, recurrent=bool(loops), surrogate=surrogate, dt=net.dt, discretisation=net.discretisation)
+            layer = Neuron(
+                population.model,
+                shape=population.shape,
+                recurrent=bool(loops),
+                surrogate=surrogate,
+                dt=net.dt,
+                discretisation=net.discretisation,
+            )
             if loops:
                 with torch.no_grad():
                     assert layer.weight_rec is not None
@@ -133,6 +157,8 @@ class NetworkModule(torch.nn.Module):
         if tuple(x.shape[2:]) != self.net_shape:
             axes = ", ".join(map(str, self.net_shape))
             raise ShapeError(f"from_network module: found input of shape {tuple(x.shape)}; expected [T, B, {axes}]")
+        if state is not None:
+            self._check_state(x, state)
         z: dict[str, Tensor] = {self.input: x}
         new: dict[str, Any] = {}
         for name in self.order:
@@ -142,7 +168,7 @@ class NetworkModule(torch.nn.Module):
                     y = self.ops[key](self._late(z[pre], pre, delay, state))
                     total = y if total is None else total + y
                 assert total is not None
-                layer = self.neurons[self.keys[name]] if self.keys[name] in self.neurons else None
+                layer = dict(self.neurons.items()).get(self.keys[name])
                 if layer is None:
                     z[name] = total
                 else:
@@ -153,6 +179,23 @@ class NetworkModule(torch.nn.Module):
                 before = state[f"{name}/history"] if state is not None else z[name].new_zeros(depth, *z[name].shape[1:])
                 new[f"{name}/history"] = torch.cat([before, z[name]])[-depth:]
         return z[self.output], new
+
+    def _check_state(self, x: Tensor, state: dict[str, Any]) -> None:
+        expected = {n for n in self.order if self.keys[n] in self.neurons}
+        expected |= {f"{n}/history" for n, depth in self.history.items() if depth}
+        found = set(state) if isinstance(state, dict) else type(state).__name__
+        if found != expected:
+            raise ShapeError(
+                f"from_network module: found a state of {found}; expected the dict of {expected} it returned"
+            )
+        for n, depth in self.history.items():
+            if depth and state[f"{n}/history"].shape[:2] != (depth, x.shape[1]):
+                raise ShapeError(
+                    f"from_network module: found a history of {n} of shape {tuple(state[f'{n}/history'].shape)}; "
+                    "expected "
+                    f"{depth} steps of {x.shape[1]} samples; "
+                    "a state belongs to one batch: start the new one with state=None"
+                )
 
     def _start(self, layer: Any, total: Tensor) -> LayerState:
         state: LayerState = layer.initial(total)

@@ -12,7 +12,9 @@ from spikelab.nn.neuron import Neuron
 __all__ = ["initialise"]
 
 
-def initialise(module: torch.nn.Module, gain: float = 1.5, recurrent_gain: float = 0.5, readout_gain: float = 1.0) -> None:
+def initialise(
+    module: torch.nn.Module, gain: float = 1.5, recurrent_gain: float = 0.5, readout_gain: float = 1.0
+) -> None:
     """Draw all weights anew from torch's generator: uniform with standard deviation gain / sqrt(fan-in), biases 0.
 
     torch's own start is meant for dense inputs; with a few per cent of active inputs it leaves
@@ -37,7 +39,7 @@ def initialise(module: torch.nn.Module, gain: float = 1.5, recurrent_gain: float
         torch.nn.init.uniform_(m.weight, -bound, bound)
         if m.bias is not None:
             torch.nn.init.zeros_(m.bias)
-    for m in module.modules():
-        if isinstance(m, Neuron) and m.weight_rec is not None:
-            bound = recurrent_gain * math.sqrt(3 / m.weight_rec.shape[1])
-            torch.nn.init.uniform_(m.weight_rec, -bound, bound)
+    for layer in module.modules():
+        if isinstance(layer, Neuron) and layer.weight_rec is not None:
+            bound = recurrent_gain * math.sqrt(3 / layer.weight_rec.shape[1])
+            torch.nn.init.uniform_(layer.weight_rec, -bound, bound)

@@ -7,10 +7,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from spikelab.errors import ShapeError
+from spikelab.errors import ShapeError, SpikelabError, UnsupportedError
 from spikelab.nn.neuron import Neuron
 
-__all__ = ["AvgPool2d", "Conv2d", "Dropout", "Flatten", "Linear", "Sequential", "SumPool2d", "steps_as_samples"]
+__all__ = [
+    "AvgPool2d",
+    "Conv2d",
+    "Dropout",
+    "Flatten",
+    "Linear",
+    "Sequential",
+    "SumPool2d",
+    "steps_as_samples",
+    "whole_flatten",
+]
 
 Linear = torch.nn.Linear
 """`torch.nn.Linear`: it takes [T, B, in] as it is."""
@@ -33,9 +43,27 @@ def steps_as_samples(module: Any, x: Tensor) -> Tensor:
         ShapeError: x has no time and batch axes.
     """
     if x.ndim < 3:
-        raise ShapeError(f"{type(module).__name__}: found input of shape {tuple(x.shape)}; expected [T, B, ...]; add axes with x[:, None]")
+        raise ShapeError(
+            f"{type(module).__name__}: found input of shape {tuple(x.shape)}; expected [T, B, ...]; "
+            "add axes with x[:, None]"
+        )
     y: Tensor = module(x.flatten(0, 1))
-    return y.unflatten(0, x.shape[:2])
+    steps: Tensor = y.unflatten(0, x.shape[:2])
+    return steps
+
+
+def whole_flatten(module: torch.nn.Flatten, where: str) -> int:
+    """First axis that `torch.nn.Flatten` joins on [T, B, *shape]: 2, whether or not it counts the axis of time.
+
+    Raises:
+        UnsupportedError: it joins some axes only.
+    """
+    if module.start_dim not in (1, 2) or module.end_dim != -1:
+        raise UnsupportedError(
+            f"{where}: found Flatten({module.start_dim}, {module.end_dim}); expected all axes behind time and batch; "
+            "use nn.Flatten()"
+        )
+    return 2
 
 
 class Conv2d(torch.nn.Conv2d):
@@ -104,7 +132,7 @@ class Sequential(torch.nn.Sequential):
             elif isinstance(layer, torch.nn.Conv2d | torch.nn.AvgPool2d):
                 features = None
 
-    def forward(self, x: Tensor, state: tuple[Any, ...] | None = None) -> tuple[Tensor, tuple[Any, ...]]:  # type: ignore[override]
+    def forward(self, x: Tensor, state: tuple[Any, ...] | None = None) -> tuple[Tensor, tuple[Any, ...]]:
         """Run T steps.
 
         Args:
@@ -118,7 +146,10 @@ class Sequential(torch.nn.Sequential):
             ShapeError: the shape does not fit a layer, or the state is not of this model.
         """
         if state is not None and (not isinstance(state, tuple) or len(state) != len(self)):
-            raise ShapeError(f"Sequential: found a state of {type(state).__name__}; expected the tuple of {len(self)} that it returned")
+            raise ShapeError(
+                f"Sequential: found a state of {type(state).__name__}; "
+                f"expected the tuple of {len(self)} that it returned"
+            )
         states: list[Any] = []
         for k, layer in enumerate(self):
             old = state[k] if state is not None else None
@@ -129,10 +160,14 @@ class Sequential(torch.nn.Sequential):
                 elif type(layer) in _BATCH_ONLY:
                     x = steps_as_samples(layer, x)
                 elif type(layer) is torch.nn.Flatten:
-                    x = x.flatten(2)
+                    x = x.flatten(whole_flatten(layer, f"layer {k}"))
                 else:
                     x = layer(x)
+            except SpikelabError:  # some are RuntimeErrors too
+                raise
             except RuntimeError as error:
-                raise ShapeError(f"layer {k} ({type(layer).__name__}): input of shape {tuple(x.shape)} does not fit: {error}") from error
+                raise ShapeError(
+                    f"layer {k} ({type(layer).__name__}): input of shape {tuple(x.shape)} does not fit: {error}"
+                ) from error
             states.append(new)
         return x, tuple(states)

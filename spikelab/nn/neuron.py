@@ -82,6 +82,7 @@ class Neuron(torch.nn.Module):
         self.shape = (shape,) if isinstance(shape, int) else None if shape is None else tuple(shape)
         self.recurrent, self.detach_reset, self.use_fused = recurrent, detach_reset, fused
         self.surrogate = _surrogate(surrogate)
+        self.relaxed: Any = None  # smooth stand-in for the spike, only for gradient checks
         self.dt = None if dt is None else seconds(dt, f"{type(self).__name__}.dt")
         if discretisation not in ("exponential", "euler"):
             raise unknown_name(f"{type(self).__name__}.discretisation", discretisation, ("exponential", "euler"))
@@ -105,7 +106,9 @@ class Neuron(torch.nn.Module):
     def make_recurrent(self, features: int) -> None:
         """Create the recurrent weights [features, features], uniform within 1 / sqrt(features)."""
         if features < 1 or (self.shape is not None and self.shape != (features,)):
-            raise ShapeError(f"{type(self).__name__}(recurrent=True): found shape {self.shape}; expected one axis, as in shape=128")
+            raise ShapeError(
+                f"{type(self).__name__}(recurrent=True): found shape {self.shape}; expected one axis, as in shape=128"
+            )
         bound = 1 / math.sqrt(features)
         self.shape = (features,)
         self.weight_rec = torch.nn.Parameter(torch.empty(features, features).uniform_(-bound, bound))
@@ -130,7 +133,9 @@ class Neuron(torch.nn.Module):
 
     def _need_dt(self) -> float:
         if self.dt is None:
-            raise UnitError(f"{type(self).__name__}: dt is not known; pass dt='1 ms' to the layer, or call nn.set_dt(model, '1 ms')")
+            raise UnitError(
+                f"{type(self).__name__}: dt is not known; pass dt='1 ms' to the layer, or call nn.set_dt(model, '1 ms')"
+            )
         return self.dt
 
     def initial(self, x: Tensor) -> LayerState:
@@ -172,30 +177,50 @@ class Neuron(torch.nn.Module):
             found = x.dtype if isinstance(x, Tensor) else type(x).__name__
             raise ShapeError(f"{name}: found input of {found}; expected a float tensor [T, B, *shape]; use x.float()")
         if x.ndim < 3:
-            raise ShapeError(f"{name}: found input of shape {tuple(x.shape)}; expected [T, B, *shape]; add axes with x[:, None]")
+            raise ShapeError(
+                f"{name}: found input of shape {tuple(x.shape)}; expected [T, B, *shape]; add axes with x[:, None]"
+            )
         if x.numel() == 0:
-            raise ShapeError(f"{name}: found empty input of shape {tuple(x.shape)}; expected at least one step and sample")
+            raise ShapeError(
+                f"{name}: found empty input of shape {tuple(x.shape)}; expected at least one step and sample"
+            )
         if self.shape is not None and tuple(x.shape[2:]) != self.shape:
-            raise ShapeError(f"{name}: found input of shape {tuple(x.shape)}; expected [T, B, {', '.join(map(str, self.shape))}]")
+            raise ShapeError(
+                f"{name}: found input of shape {tuple(x.shape)}; expected [T, B, {', '.join(map(str, self.shape))}]"
+            )
         if self.recurrent and self.weight_rec is None:
-            raise ShapeError(f"{name}(recurrent=True): the size is not known; pass shape={x.shape[-1]}, or put it behind a Linear in nn.Sequential")
+            raise ShapeError(
+                f"{name}(recurrent=True): the size is not known; "
+                f"pass shape={x.shape[-1]}, or put it behind a Linear in nn.Sequential"
+            )
 
     def _check_state(self, x: Tensor, state: LayerState) -> None:
         if not isinstance(state, LayerState) or type(state.neuron) is not self.model.State:
             found = type(state.neuron).__name__ if isinstance(state, LayerState) else type(state).__name__
-            raise ShapeError(f"{type(self).__name__}: found a state of {found}; expected one of {self.model.State.__name__}; pass what this layer returned")
+            raise ShapeError(
+                f"{type(self).__name__}: found a state of {found}; expected one of {self.model.State.__name__}; "
+                "pass what this layer returned"
+            )
         for name, value in zip(state.neuron._fields, state.neuron, strict=True):
-            if value.shape != x.shape[1:]:
+            if not isinstance(value, Tensor) or value.shape != x.shape[1:]:
                 raise ShapeError(
-                    f"{type(self).__name__}: found state {name} of shape {tuple(value.shape)}; expected {tuple(x.shape[1:])}; "
+                    f"{type(self).__name__}: found state {name} of shape {np.shape(value)}; "
+                    f"expected {tuple(x.shape[1:])}; "
                     "a state belongs to one batch: start the new one with state=None"
                 )
+
+        if self.recurrent and (state.z is None or state.z.shape != x.shape[1:]):
+            found = "no last output" if state.z is None else f"a last output of shape {tuple(state.z.shape)}"
+            raise ShapeError(
+                f"{type(self).__name__}(recurrent=True): found a state with {found}; expected {tuple(x.shape[1:])}; "
+                "pass what this layer returned, or None to start"
+            )
 
     def _fused(self, x: Tensor, state: LayerState, model: NeuronModel, c: Any) -> tuple[Tensor, LayerState]:
         values = {n: _tensor(v, x.dtype) for n, v in c._asdict().items()}
         arrays = tuple(n for n, v in values.items() if v.ndim or v.requires_grad)
         wanted = tuple(n for n, v in values.items() if v.requires_grad)
-        key = named_kernel(self.model, self.surrogate, x.dtype, arrays, wanted, not self.detach_reset)
+        key = named_kernel(self.model, self.surrogate, x.dtype, arrays, wanted, not self.detach_reset, self.relaxed)
         k = kernel_of(key)
         coefficients = [values[n] for n in k.scalars]
         coefficients += [values[n].expand(x.shape[1:]).contiguous() for n in k.arrays]
@@ -208,7 +233,7 @@ class Neuron(torch.nn.Module):
         return y, LayerState(self.model.State(*end.unbind(0)), y[-1] if self.recurrent else None)
 
     def _loop(self, x: Tensor, state: LayerState, model: NeuronModel, c: Any) -> tuple[Tensor, LayerState]:
-        f = TorchPrimitives(self.surrogate, x.dtype, through_reset=not self.detach_reset)
+        f = TorchPrimitives(self.surrogate, x.dtype, through_reset=not self.detach_reset, relaxed=self.relaxed)
         c = type(c)(*(_tensor(v, x.dtype) for v in c))
         s, z, outputs = state.neuron, state.z, []
         for u in x.unbind(0):
@@ -260,7 +285,10 @@ def set_dt(module: torch.nn.Module, dt: Quantity) -> None:
     for name, layer in module.named_modules():
         if isinstance(layer, Neuron):
             if layer.dt is not None and not math.isclose(layer.dt, value, rel_tol=1e-9):
-                raise UnitError(f"layer {name or type(layer).__name__}: found dt {layer.dt} s; expected {value} s; use one dt for data, layers and network")
+                raise UnitError(
+                    f"layer {name or type(layer).__name__}: found dt {layer.dt} s; expected {value} s; "
+                    "use one dt for data, layers and network"
+                )
             layer.dt = value
 
 
@@ -312,5 +340,3 @@ class CubaLI(Neuron):
     def __init__(self, **kwargs: Any) -> None:
         model, rest = _split(kwargs, neurons.CubaLI)
         super().__init__(model, **rest)
-
-

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from spikelab.errors import UnsupportedError
+from spikelab.errors import UnitError, UnsupportedError
 from spikelab.nn import neuron as layers
 from spikelab.nn.layers import Sequential
 from spikelab.nn.surrogate import SuperSpike
@@ -42,7 +42,11 @@ def _layer(module: Any, path: str) -> torch.nn.Module:
     n = _norse()
     p: Any = getattr(module, "p", None)
     kind = type(module).__name__
-    common: dict[str, Any] = {"dt": float(getattr(module, "dt", 1e-3)), "discretisation": "euler", "surrogate": SuperSpike(1.0)}
+    common: dict[str, Any] = {
+        "dt": float(getattr(module, "dt", 1e-3)),
+        "discretisation": "euler",
+        "surrogate": SuperSpike(1.0),
+    }
     if isinstance(module, n.LIFCell | n.LIF):
         if p.method != "super":
             raise UnsupportedError(f"layer {path}: norse surrogate {p.method!r}; only 'super' has an equal here")
@@ -59,7 +63,10 @@ def _layer(module: Any, path: str) -> torch.nn.Module:
     if isinstance(module, n.LIFBoxCell):
         reset = {"reset_value": "hard", "reset_subtract": "soft"}.get(getattr(p.reset_method, "__name__", ""))
         if reset is None or p.method != "super":
-            raise UnsupportedError(f"layer {path}: norse LIFBox with reset {p.reset_method!r}, surrogate {p.method!r}; expected reset_value or reset_subtract with 'super'")
+            raise UnsupportedError(
+                f"layer {path}: norse LIFBox with reset {p.reset_method!r}, surrogate {p.method!r}; "
+                "expected reset_value or reset_subtract with 'super'"
+            )
         return layers.LIF(
             tau_mem=_seconds(p.tau_mem_inv),
             v_leak=_value(p.v_leak),
@@ -72,11 +79,17 @@ def _layer(module: Any, path: str) -> torch.nn.Module:
         )
     if isinstance(module, n.LICell | n.LI):
         return layers.CubaLI(
-            tau_syn=_seconds(p.tau_syn_inv), tau_mem=_seconds(p.tau_mem_inv), v_leak=_value(p.v_leak), input_gain="dt/tau", **common
+            tau_syn=_seconds(p.tau_syn_inv),
+            tau_mem=_seconds(p.tau_mem_inv),
+            v_leak=_value(p.v_leak),
+            input_gain="dt/tau",
+            **common,
         )
     if isinstance(module, n.IAFCell | n.IAF):
         return layers.IF(v_threshold=_value(p.v_th), v_reset=_value(p.v_reset), detach_reset=False, **common)
-    raise UnsupportedError(f"layer {path}: norse {kind} has no equal here; known are LIF, LIFCell, LIFBoxCell, LI, LICell, IAF, IAFCell")
+    raise UnsupportedError(
+        f"layer {path}: norse {kind} has no equal here; known are LIF, LIFCell, LIFBoxCell, LI, LICell, IAF, IAFCell"
+    )
 
 
 def from_norse(module: torch.nn.Module) -> torch.nn.Module:
@@ -105,13 +118,14 @@ def _inverse(x: Any) -> Tensor:
 
 
 def to_norse(layer: torch.nn.Module) -> torch.nn.Module:
-    """Turn a layer, or an `nn.Sequential` of them, into norse cells.
+    """Turn a layer, or an `nn.Sequential` of them, into norse cells with the same spikes; norse keeps its own surrogate.
 
     Args:
         layer: Euler layers with `input_gain="dt/tau"`: `CubaLIF` (hard), `LIF` (hard or soft), `CubaLI`; `IF` (hard).
 
     Raises:
         UnsupportedError: a convention that norse does not have, by name.
+        UnitError: dt is not known.
     """
     n = _norse()
     if isinstance(layer, Sequential):
@@ -120,7 +134,11 @@ def to_norse(layer: torch.nn.Module) -> torch.nn.Module:
         raise UnsupportedError(f"to_norse: found {type(layer).__name__}; expected a neuron layer or an nn.Sequential")
     m: Any = layer.frozen_model()
     kind = type(m).__name__
-    dt = layer.dt if layer.dt is not None else 1e-3
+    if layer.dt is None:
+        raise UnitError(
+            f"to_norse: dt of {kind} is not known; pass dt='1 ms' to the layer, or call nn.set_dt(model, '1 ms')"
+        )
+    dt = layer.dt
     flags = m.flags()
     euler = layer.discretisation == "euler" and flags.get("input_gain", "dt/tau") == "dt/tau"
     plain = flags.get("comparison", ">") == ">" and flags.get("spikes", "one") == "one" and not layer.recurrent
@@ -140,6 +158,7 @@ def to_norse(layer: torch.nn.Module) -> torch.nn.Module:
     if kind == "CubaLI" and euler and plain:
         return n.LICell(n.LIParameters(_inverse(m.tau_syn), _inverse(m.tau_mem), t(m.v_leak)), dt=dt)  # type: ignore[no-any-return]
     raise UnsupportedError(
-        f"to_norse: {kind} with {flags}, discretisation={layer.discretisation!r}, recurrent={layer.recurrent} has no equal in norse; "
+        f"to_norse: {kind} with {flags}, discretisation={layer.discretisation!r}, recurrent={layer.recurrent} has no "
+        "equal in norse; "
         "norse steps by Euler with input_gain='dt/tau', strict threshold and one spike a step"
     )

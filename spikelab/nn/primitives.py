@@ -37,8 +37,8 @@ class _Exp(torch.autograd.Function):
         return y
 
     @staticmethod
-    def backward(ctx: Any, g: Tensor) -> Tensor:  # type: ignore[override]
-        (y,) = ctx.saved_tensors
+    def backward(ctx: Any, g: Tensor) -> Tensor:
+        y: Tensor = ctx.saved_tensors[0]
         return g * y
 
 
@@ -50,7 +50,7 @@ class _Spike(torch.autograd.Function):
         return (d > 0).to(d.dtype)
 
     @staticmethod
-    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, None]:
         (d,) = ctx.saved_tensors
         return g * ctx.f.surrogate.slope(d, ctx.f), None
 
@@ -63,7 +63,7 @@ class _Count(torch.autograd.Function):
         return torch.minimum(torch.floor(v / threshold).clamp(min=0), most)
 
     @staticmethod
-    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, Tensor, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, Tensor, None, None]:
         v, threshold, most = ctx.saved_tensors
         f = ctx.f
         nearest = torch.minimum(torch.floor((v + 0.5 * threshold) / threshold).clamp(min=0), most).clamp(min=1)
@@ -78,7 +78,7 @@ class _Select(torch.autograd.Function):
         return torch.where(z != 0, a, b)
 
     @staticmethod
-    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # type: ignore[override]
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         z, a, b = ctx.saved_tensors
         zero = torch.zeros((), dtype=g.dtype)
         ga, gb = torch.where(z != 0, g, zero), torch.where(z != 0, zero, g)
@@ -104,7 +104,8 @@ class TorchPrimitives:
 
     def spike(self, d: Tensor) -> Tensor:
         """1 where d > 0; the surrogate backward."""
-        return self.relaxed(d, self) if self.relaxed is not None else _Spike.apply(d, self)
+        z: Tensor = self.relaxed(d, self) if self.relaxed is not None else _Spike.apply(d, self)
+        return z
 
     def gate(self, d: Tensor) -> Tensor:
         """1 where d > 0; no gradient."""
@@ -112,7 +113,8 @@ class TorchPrimitives:
 
     def select(self, z: Tensor, a: Tensor, b: Tensor) -> Tensor:
         """a where z is not 0, else b."""
-        return b + z * (a - b) if self.relaxed is not None else _Select.apply(z, a, b)
+        y: Tensor = b + z * (a - b) if self.relaxed is not None else _Select.apply(z, a, b)
+        return y
 
     def detach(self, x: Tensor) -> Tensor:
         """x without its gradient, unless gradients pass the reset."""
@@ -120,7 +122,8 @@ class TorchPrimitives:
 
     def exp(self, x: Tensor) -> Tensor:
         """e to the x."""
-        return _Exp.apply(x)
+        y: Tensor = _Exp.apply(x)
+        return y
 
     def exprel(self, x: Tensor) -> Tensor:
         """(e^x - 1) / x."""
@@ -150,4 +153,5 @@ class TorchPrimitives:
 
     def count(self, v: Tensor, threshold: Tensor, most: Tensor) -> Tensor:
         """Whole thresholds in v; the surrogate at the nearest one backward."""
-        return _Count.apply(v, threshold, most, self)
+        z: Tensor = _Count.apply(v, threshold, most, self)
+        return z

@@ -19,7 +19,7 @@ from torch import Tensor
 from spikelab import ops
 from spikelab.errors import ShapeError, UnitError, UnsupportedError
 from spikelab.network import Network, Population, Projection
-from spikelab.nn.layers import Flatten, Sequential, SumPool2d
+from spikelab.nn.layers import Flatten, Sequential, SumPool2d, whole_flatten
 from spikelab.nn.neuron import Neuron
 from spikelab.ops import Op
 from spikelab.units import Quantity, seconds
@@ -74,7 +74,10 @@ class _Builder:
 
     def neuron(self, signal: _Signal, layer: Neuron, path: str) -> _Signal:
         if any(layer is known for _, known in self.layers):
-            raise UnsupportedError(f"layer {path}: the same neuron layer is called twice; a population runs once a step, so give each call its own layer")
+            raise UnsupportedError(
+                f"layer {path}: the same neuron layer is called twice; "
+                "a population runs once a step, so give each call its own layer"
+            )
         name = self.name(path, type(layer).__name__)
         model = layer.frozen_model()
         self.populations[name] = Population(signal.shape, model)
@@ -82,8 +85,10 @@ class _Builder:
         self.layers.append((name, layer))
         if layer.recurrent:
             if layer.weight_rec is None:
-                raise ShapeError(f"layer {path}: recurrent=True, but the size is not known; pass shape={signal.shape[0]}")
-            self.projections.append(Projection(name, name, (ops.Linear(layer.weight_rec),), delay=1))
+                raise ShapeError(
+                    f"layer {path}: recurrent=True, but the size is not known; pass shape={signal.shape[0]}"
+                )
+            self.projections.append(Projection(name, name, (ops.Linear(_numbers(layer.weight_rec)),), delay=1))
         return _Signal(name, (), signal.shape)
 
     def add(self, signals: list[_Signal], path: str) -> _Signal:
@@ -97,9 +102,19 @@ class _Builder:
             self.projections.append(Projection(s.population, name, s.ops))
         return _Signal(name, (), signals[0].shape)
 
+    def _must_be_plain(self, module: torch.nn.Module, path: str) -> None:
+        """Refuse a subclass that computes something else than the module that it inherits from."""
+        if not type(module).forward.__module__.startswith(("torch.nn.", "spikelab.nn.")):
+            raise UnsupportedError(
+                f"layer {path}: {type(module).__name__} has a forward of its own, which cannot be carried into a "
+                "Network; "
+                f"known are the forward methods of torch.nn and spikelab.nn"
+            )
+
     def visit(self, signal: _Signal, module: torch.nn.Module, path: str) -> _Signal:
         """Pass a signal through one module."""
         if isinstance(module, Neuron):
+            self._must_be_plain(module, path)
             return self.neuron(signal, module, path)
         if isinstance(module, torch.nn.Sequential):
             for key, child in module.named_children():
@@ -107,6 +122,7 @@ class _Builder:
             return signal
         for kind, make in _OPS.items():
             if isinstance(module, kind):
+                self._must_be_plain(module, path)
                 op = make(module, signal, path)
                 if op is None:
                     return signal
@@ -142,23 +158,32 @@ def _conv(module: torch.nn.Conv2d, signal: _Signal, path: str) -> Op:
         if any(r % 2 for r in reach):
             raise UnsupportedError(f"layer {path}: padding='same' with an even kernel is uneven; pad explicitly")
         padding = tuple(r // 2 for r in reach)
-    return ops.Conv2d(_numbers(module.weight), _numbers(module.bias), module.stride, padding, module.dilation, module.groups)
+    return ops.Conv2d(
+        _numbers(module.weight), _numbers(module.bias), module.stride, padding, module.dilation, module.groups
+    )
 
 
 def _pool(module: torch.nn.AvgPool2d, signal: _Signal, path: str) -> Op:
     plain = not module.ceil_mode and module.divisor_override is None
     if not plain or (not module.count_include_pad and _pair(module.padding) != (0, 0)):
-        raise UnsupportedError(f"layer {path}: AvgPool2d with ceil_mode, divisor_override or without counting padding; use the defaults")
+        raise UnsupportedError(
+            f"layer {path}: AvgPool2d with ceil_mode, divisor_override or without counting padding; use the defaults"
+        )
     kind = ops.SumPool2d if isinstance(module, SumPool2d) else ops.AvgPool2d
     return kind(_pair(module.kernel_size), _pair(module.stride), _pair(module.padding))
 
 
 def _batch_norm(module: Any, signal: _Signal, path: str) -> _Fold:
     if module.training or module.running_mean is None:
-        raise UnsupportedError(f"layer {path}: {type(module).__name__} in training mode uses statistics of the batch; call model.eval() first")
+        raise UnsupportedError(
+            f"layer {path}: {type(module).__name__} in training mode uses statistics of the batch; "
+            "call model.eval() first"
+        )
     last = signal.ops[-1] if signal.ops else None
     if not isinstance(last, ops.Linear | ops.Conv2d):
-        raise UnsupportedError(f"layer {path}: {type(module).__name__} must follow a Linear or Conv2d, into which it folds")
+        raise UnsupportedError(
+            f"layer {path}: {type(module).__name__} must follow a Linear or Conv2d, into which it folds"
+        )
     weight = module.weight.double() if module.affine else torch.ones_like(module.running_mean).double()
     shift = module.bias.double() if module.affine else torch.zeros_like(module.running_mean).double()
     factor = (weight / torch.sqrt(module.running_var.double() + module.eps)).detach().cpu().numpy()
@@ -172,7 +197,9 @@ def _batch_norm(module: Any, signal: _Signal, path: str) -> _Fold:
 
 def _dropout(module: torch.nn.Module, signal: _Signal, path: str) -> None:
     if module.training and getattr(module, "p", 0) > 0:
-        raise UnsupportedError(f"layer {path}: {type(module).__name__} in training mode drops values at random; call model.eval() first")
+        raise UnsupportedError(
+            f"layer {path}: {type(module).__name__} in training mode drops values at random; call model.eval() first"
+        )
 
 
 _OPS: dict[type[torch.nn.Module], Callable[[Any, _Signal, str], Op | _Fold | None]] = {
@@ -182,7 +209,7 @@ _OPS: dict[type[torch.nn.Module], Callable[[Any, _Signal, str], Op | _Fold | Non
     torch.nn.BatchNorm1d: _batch_norm,
     torch.nn.BatchNorm2d: _batch_norm,
     Flatten: lambda m, s, p: ops.Flatten(),
-    torch.nn.Flatten: lambda m, s, p: ops.Flatten(),
+    torch.nn.Flatten: lambda m, s, p: ops.Flatten(whole_flatten(m, f"layer {p}") - 2),
     torch.nn.Identity: lambda m, s, p: None,
     torch.nn.Dropout: _dropout,
     torch.nn.Dropout2d: _dropout,
@@ -202,7 +229,8 @@ def _walk(builder: _Builder, module: torch.nn.Module) -> _Signal:
         graph = _Tracer().trace(module)
     except Exception as error:
         raise UnsupportedError(
-            f"{type(module).__name__}: cannot be traced ({error}); loops over time, branches on data and len() of a tensor stay outside"
+            f"{type(module).__name__}: cannot be traced ({error}); "
+            "loops over time, branches on data and len() of a tensor stay outside"
         ) from error
     children = dict(module.named_modules())
     values: dict[torch.fx.Node, Any] = {}
@@ -219,12 +247,21 @@ def _walk(builder: _Builder, module: torch.nn.Module) -> _Signal:
         elif node.op == "call_module":
             child = children[str(node.target)]
             signal = _need(args[0] if args else None, node)
+            others = [*args[1:], *(values.get(v) if isinstance(v, torch.fx.Node) else v for v in node.kwargs.values())]
+            if any(v is not None for v in others):
+                raise UnsupportedError(
+                    f"layer {node.target}: found a second argument in {node.format_node()}; "
+                    "a network keeps its states itself: pass none, or the state that the module was given"
+                )
             out = builder.visit(signal, child, str(node.target))
             values[node] = (out, _State(str(node.target))) if isinstance(child, Neuron | Sequential) else out
         elif node.op == "output":
             result = args[0]
             if isinstance(node.args[0], tuple | list):
-                result = values.get(node.args[0][0]) if isinstance(node.args[0][0], torch.fx.Node) else None
+                found = [values.get(v) if isinstance(v, torch.fx.Node) else None for v in node.args[0]]
+                if any(isinstance(v, _Signal) for v in found[1:]):
+                    raise UnsupportedError(f"output: found {node.format_node()}; expected one signal, or (y, state)")
+                result = found[0] if found else None
         else:
             values[node] = _call(builder, node, args)
     return _need(result, None)
@@ -236,22 +273,34 @@ def _call(builder: _Builder, node: torch.fx.Node, args: list[Any]) -> Any:
         return args[0][args[1]]
     if target in (operator.add, torch.add, operator.iadd) or target in ("add", "add_"):
         if not all(isinstance(a, _Signal) for a in args[:2]) or node.kwargs:
-            raise UnsupportedError(f"sum at {node.name}: found {node.format_node()}; expected two signals of the network")
+            raise UnsupportedError(
+                f"sum at {node.name}: found {node.format_node()}; expected two signals of the network"
+            )
         return builder.add(args[:2], node.name)
     if target in (torch.flatten, "flatten"):
         start = args[1] if len(args) > 1 else node.kwargs.get("start_dim", 0)
         if start != 2 or len(args) > 2 or "end_dim" in node.kwargs:
-            raise UnsupportedError(f"flatten at {node.name}: found start_dim={start}; expected x.flatten(2), which keeps time and batch")
+            raise UnsupportedError(
+                f"flatten at {node.name}: found start_dim={start}; expected x.flatten(2), which keeps time and batch"
+            )
         return builder.through(_need(args[0], node), ops.Flatten(), node.name)
     what = node.format_node()
-    raise UnsupportedError(f"{node.op} {target!r} cannot be carried into a Network (at {what}); use layers, + and x.flatten(2)")
+    raise UnsupportedError(
+        f"{node.op} {target!r} cannot be carried into a Network (at {what}); use layers, + and x.flatten(2)"
+    )
 
 
 def _need(value: Any, node: torch.fx.Node | None) -> _Signal:
     if isinstance(value, tuple) and value and isinstance(value[0], _Signal):
-        raise UnsupportedError(f"at {node.format_node() if node else 'the output'}: a neuron layer returns (y, state); take y with y, state = layer(x)")
+        raise UnsupportedError(
+            f"at {node.format_node() if node else 'the output'}: a neuron layer returns (y, state); "
+            "take y with y, state = layer(x)"
+        )
     if not isinstance(value, _Signal):
-        raise UnsupportedError(f"at {node.format_node() if node else 'the output'}: found {value!r}; expected a signal that comes from the input")
+        raise UnsupportedError(
+            f"at {node.format_node() if node else 'the output'}: found {value!r}; "
+            "expected a signal that comes from the input"
+        )
     return value
 
 
@@ -309,9 +358,14 @@ def _time(builder: _Builder, dt: Quantity | None) -> tuple[float, Any]:
         if value is None:
             value = layer.dt
         elif layer.dt is not None and not math.isclose(layer.dt, value, rel_tol=1e-9):
-            raise UnitError(f"layer {name}: found dt {layer.dt} s; expected {value} s, as elsewhere; a network has one dt")
+            raise UnitError(
+                f"layer {name}: found dt {layer.dt} s; expected {value} s, as elsewhere; a network has one dt"
+            )
         if discretisation is not None and layer.discretisation != discretisation:
-            raise UnsupportedError(f"layer {name}: found discretisation {layer.discretisation!r}; expected {discretisation!r}, as elsewhere")
+            raise UnsupportedError(
+                f"layer {name}: found discretisation {layer.discretisation!r}; "
+                f"expected {discretisation!r}, as elsewhere"
+            )
         discretisation = layer.discretisation
     if value is None:
         raise UnitError("to_network: dt is not known; pass dt='1 ms', or set it with nn.set_dt(model, '1 ms')")

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikelab.errors import ShapeError
-from spikelab.ops.op import Op, Shape, real_array, size
+from spikelab.ops.op import Op, Shape, real_array, real_bias, size
 from spikelab.ops.scatter import Conv
 
 __all__ = ["AvgPool2d", "Conv2d", "SumPool2d"]
@@ -18,9 +18,9 @@ Pair = tuple[int, int]
 
 
 def _pair(value: Any, where: str, least: int) -> Pair:
-    pair = (value, value) if isinstance(value, int | np.integer) else tuple(value)
+    pair = value if isinstance(value, tuple | list | np.ndarray) else (value, value)
     if len(pair) != 2 or not all(isinstance(v, int | np.integer) and v >= least for v in pair):
-        raise ShapeError(f"{where}: found {value!r}; expected an integer >= {least}, or two of them (y, x)")
+        raise ShapeError(f"{where}: found {value!r}; expected an integer from {least} on; write one, or two as (y, x)")
     return int(pair[0]), int(pair[1])
 
 
@@ -31,7 +31,9 @@ def _window(what: str, in_shape: Shape, kernel: Pair, stride: Pair, padding: Pai
     for n, k, s, p, d in zip(in_shape[1:], kernel, stride, padding, dilation, strict=True):
         reach = d * (k - 1) + 1
         if n + 2 * p < reach:
-            raise ShapeError(f"{what}: window of {reach} does not fit an input of {in_shape} padded by {p}; use a smaller kernel")
+            raise ShapeError(
+                f"{what}: window of {reach} does not fit an input of {in_shape} padded by {p}; use a smaller kernel"
+            )
         out.append((n + 2 * p - reach) // s + 1)
     return out[0], out[1]
 
@@ -40,7 +42,7 @@ def _taps(n: int, out: int, k: int, s: int, p: int, d: int) -> NDArray[np.int64]
     """[k, n] whether input position i is read by kernel tap q at some output position."""
     i = np.arange(n)[None, :]
     at = i + p - np.arange(k)[:, None] * d
-    return ((at % s == 0) & (at >= 0) & (at // s < out)).astype(np.int64)
+    return np.asarray((at % s == 0) & (at >= 0) & (at // s < out), np.int64)
 
 
 def _layout(channels: int, ho: int, wo: int) -> NDArray[np.int32]:
@@ -69,7 +71,7 @@ class _Window(Op):
     def fan_out(self, in_shape: Shape) -> NDArray[np.int64]:
         """Non-zero weights that each pixel meets; fewer at borders and with strides."""
         ys, xs = self._meets(in_shape)
-        return np.einsum("ckl,ky,lx->cyx", self._per_tap(in_shape[0]), ys, xs, optimize=True).astype(np.int64)
+        return np.asarray(np.einsum("ckl,ky,lx->cyx", self._per_tap(in_shape[0]), ys, xs, optimize=True), np.int64)
 
     def dense_ops(self, in_shape: Shape) -> int:
         """Every pixel at every tap that it meets, zero weights included."""
@@ -120,12 +122,12 @@ class Conv2d(_Window):
         object.__setattr__(self, "weight", real_array(self.weight, "Conv2d.weight", 4))
         for name, least in (("stride", 1), ("padding", 0), ("dilation", 1)):
             object.__setattr__(self, name, _pair(getattr(self, name), f"Conv2d.{name}", least))
-        if self.groups < 1 or self.weight.shape[0] % self.groups:
-            raise ShapeError(f"Conv2d.groups: found {self.groups}; expected a divisor of {self.weight.shape[0]} output channels")
-        if self.bias is not None:
-            object.__setattr__(self, "bias", real_array(self.bias, "Conv2d.bias", 1))
-            if self.bias.shape != self.weight.shape[:1]:
-                raise ShapeError(f"Conv2d.bias: found shape {self.bias.shape}; expected {self.weight.shape[:1]}")
+        out = self.weight.shape[0]
+        if not isinstance(self.groups, int | np.integer) or self.groups < 1 or out % self.groups:
+            raise ShapeError(
+                f"Conv2d.groups: found {self.groups!r}; expected a divisor of {out} output channels; change one of them"
+            )
+        object.__setattr__(self, "bias", real_bias(self.bias, "Conv2d.bias", out))
 
     def _geometry(self) -> tuple[Pair, Pair, Pair, Pair]:
         kh, kw = self.weight.shape[2:]
@@ -136,7 +138,9 @@ class Conv2d(_Window):
         ho, wo = _window("Conv2d", in_shape, *self._geometry())
         channels = self.weight.shape[1] * self.groups
         if in_shape[0] != channels:
-            raise ShapeError(f"Conv2d expects {channels} channels, found {in_shape[0]} in {in_shape}; set in_channels={in_shape[0]}")
+            raise ShapeError(
+                f"Conv2d expects {channels} channels, found {in_shape[0]} in {in_shape}; set in_channels={in_shape[0]}"
+            )
         return (self.weight.shape[0], ho, wo)
 
     def _grouped(self) -> NDArray[np.float32]:
@@ -146,10 +150,10 @@ class Conv2d(_Window):
         return np.ascontiguousarray(w.transpose(0, 2, 3, 4, 1).reshape(self.groups * cig, kh, kw, out // self.groups))
 
     def _per_tap(self, channels: int) -> NDArray[np.int64]:
-        return np.count_nonzero(self._grouped(), axis=3).astype(np.int64)
+        return np.asarray(np.count_nonzero(self._grouped(), axis=3), np.int64)
 
     def _targets(self, channels: int) -> int:
-        return self.weight.shape[0] // self.groups
+        return int(self.weight.shape[0]) // self.groups
 
     def scatter(self, in_shape: Shape) -> Conv:
         """Windows by input pixel."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikelab.errors import ShapeError
-from spikelab.ops.op import Op, Shape, real_array, size
+from spikelab.ops.op import Op, Shape, real_array, real_bias, size
 from spikelab.ops.scatter import CsrRows, DenseRows
 
 __all__ = ["Linear", "Scale", "Sparse"]
@@ -37,7 +37,7 @@ class Linear(Op):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "weight", real_array(self.weight, "Linear.weight", 2))
-        object.__setattr__(self, "bias", _bias(self.bias, "Linear.bias", self.weight.shape[0]))
+        object.__setattr__(self, "bias", real_bias(self.bias, "Linear.bias", self.weight.shape[0]))
 
     def out_shape(self, in_shape: Shape) -> Shape:
         """(out,) for an input (in,)."""
@@ -49,7 +49,7 @@ class Linear(Op):
 
     def fan_out(self, in_shape: Shape) -> NDArray[np.int64]:
         """Non-zero weights of each column."""
-        return np.count_nonzero(self.weight, axis=0).astype(np.int64)
+        return np.asarray(np.count_nonzero(self.weight, axis=0), np.int64)
 
     def dense_ops(self, in_shape: Shape) -> int:
         """in * out."""
@@ -88,16 +88,21 @@ class Sparse(Op):
 
     def __post_init__(self) -> None:
         weight = real_array(self.weight, "Sparse.weight", 1)
+        object.__setattr__(self, "shape", _matrix(self.shape))
         n_out, n_in = self.shape
         ends = {}
         for name, limit in (("source", n_in), ("target", n_out)):
             index = np.asarray(getattr(self, name))
             if index.dtype.kind not in "iu" or index.shape != weight.shape:
                 raise ShapeError(
-                    f"Sparse.{name}: found {index.dtype} of shape {index.shape}; expected integers of shape {weight.shape}"
+                    f"Sparse.{name}: found {index.dtype} of shape {index.shape}; "
+                    f"expected integers of shape {weight.shape}; give source, target and weight of every synapse"
                 )
             if index.size and (index.min() < 0 or index.max() >= limit):
-                raise ShapeError(f"Sparse.{name}: found {index.min()} to {index.max()}; expected 0 to {limit - 1}")
+                raise ShapeError(
+                    f"Sparse.{name}: found {index.min()} to {index.max()}; expected 0 to {limit - 1}; "
+                    "set shape=(out, in) or mend the indices"
+                )
             ends[name] = index.astype(np.int32)
         order = np.lexsort((ends["target"], ends["source"]))
         for name, value in (*ends.items(), ("weight", weight)):
@@ -105,12 +110,14 @@ class Sparse(Op):
             value.setflags(write=False)
             object.__setattr__(self, name, value)
         object.__setattr__(self, "order", order)
-        object.__setattr__(self, "bias", _bias(self.bias, "Sparse.bias", n_out))
+        object.__setattr__(self, "bias", real_bias(self.bias, "Sparse.bias", n_out))
 
     def out_shape(self, in_shape: Shape) -> Shape:
         """(out,) for an input (in,)."""
-        if in_shape != (self.shape[1],):
-            raise ShapeError(f"Sparse expects {self.shape[1]} inputs, found {size(in_shape)} from {in_shape}; put Flatten() before it")
+        n_in = self.shape[1]
+        if in_shape != (n_in,):
+            advice = "put Flatten() before it" if size(in_shape) == n_in else "change its shape"
+            raise ShapeError(f"Sparse expects {n_in} inputs, found {size(in_shape)} from {in_shape}; {advice}")
         return (self.shape[0],)
 
     def fan_out(self, in_shape: Shape) -> NDArray[np.int64]:
@@ -126,6 +133,13 @@ class Sparse(Op):
         indptr = np.zeros(self.shape[1] + 1, np.int64)
         np.cumsum(np.bincount(self.source, minlength=self.shape[1]), out=indptr[1:])
         return CsrRows(self.shape[0], None, 1.0, self.bias, indptr, self.target, self.weight)
+
+
+def _matrix(shape: Any) -> tuple[int, int]:
+    fits = isinstance(shape, tuple | list) and len(shape) == 2 and all(isinstance(n, int | np.integer) for n in shape)
+    if not fits or min(shape) < 1:
+        raise ShapeError(f"Sparse.shape: found {shape!r}; expected two integers from 1 on; write shape=(out, in)")
+    return int(shape[0]), int(shape[1])
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,12 +162,14 @@ class Scale(Op):
         except ValueError:
             fits = False
         if not fits:
-            raise ShapeError(f"Scale of shape {self.scale.shape} does not broadcast to its input {in_shape}; reshape scale")
+            raise ShapeError(
+                f"Scale of shape {self.scale.shape} does not broadcast to its input {in_shape}; reshape scale"
+            )
         return in_shape
 
     def fan_out(self, in_shape: Shape) -> NDArray[np.int64]:
         """1 where the factor is not zero."""
-        return (np.broadcast_to(self.scale, in_shape) != 0).astype(np.int64)
+        return np.asarray(np.broadcast_to(self.scale, in_shape) != 0, np.int64)
 
     def dense_ops(self, in_shape: Shape) -> int:
         """One per element."""
@@ -164,12 +180,3 @@ class Scale(Op):
         n = size(in_shape)
         weight = np.ascontiguousarray(np.broadcast_to(self.scale, in_shape)).reshape(-1)
         return CsrRows(n, None, 1.0, None, np.arange(n + 1), np.arange(n, dtype=np.int32), weight)
-
-
-def _bias(value: Any, where: str, n: int) -> NDArray[np.float32] | None:
-    if value is None:
-        return None
-    bias = real_array(value, where, 1)
-    if bias.shape != (n,):
-        raise ShapeError(f"{where}: found shape {bias.shape}; expected ({n},)")
-    return bias

@@ -7,7 +7,6 @@ source by source, in the order of the flattened input.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 
 from spikelab.errors import ShapeError, UnsupportedError
 
-__all__ = ["CSR", "Op", "OpCount", "Operand", "Shape", "real_array", "size", "within"]
+__all__ = ["CSR", "Op", "OpCount", "Operand", "Shape", "real_array", "real_bias", "size"]
 
 Shape = tuple[int, ...]
 Operand = Literal["binary", "integer", "real"]
@@ -77,20 +76,43 @@ def real_array(value: Any, where: str, ndim: int | None = None) -> NDArray[np.fl
     Raises:
         ShapeError: wrong number of axes, not numbers, or NaN or infinity in it.
     """
-    array = np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
+    try:
+        array = np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
+    except ValueError:
+        raise ShapeError(
+            f"{where}: found rows of unequal length; expected an array; make all rows equally long"
+        ) from None
     if array.dtype.kind not in "fiub":
-        raise ShapeError(f"{where}: found dtype {array.dtype}; expected real numbers")
+        raise ShapeError(
+            f"{where}: found dtype {array.dtype}; expected real numbers; convert it with .astype('float32')"
+        )
     if ndim is not None and array.ndim != ndim:
-        raise ShapeError(f"{where}: found shape {array.shape}; expected {ndim} axes")
+        raise ShapeError(
+            f"{where}: found shape {array.shape}; expected {ndim} {'axis' if ndim == 1 else 'axes'}; reshape it"
+        )
     if array.size == 0:
-        raise ShapeError(f"{where}: found an empty array of shape {array.shape}; expected at least one weight")
+        raise ShapeError(
+            f"{where}: found an empty array of shape {array.shape}; expected at least one number; leave the op out"
+        )
     with np.errstate(over="ignore"):
         result = np.array(array, dtype=np.float32)
     if not np.isfinite(result).all():
         bad = np.argwhere(~np.isfinite(result))[0].tolist()
-        raise ShapeError(f"{where}: found {result[tuple(bad)]} at {bad}; expected finite float32 numbers; mend the training run")
+        raise ShapeError(
+            f"{where}: found {result[tuple(bad)]} at {bad}; expected finite float32 numbers; mend the training run"
+        )
     result.setflags(write=False)
     return result
+
+
+def real_bias(value: Any, where: str, n: int) -> NDArray[np.float32] | None:
+    """As `real_array` for a bias of `n` outputs; None stays None."""
+    if value is None:
+        return None
+    bias = real_array(value, where, 1)
+    if bias.shape != (n,):
+        raise ShapeError(f"{where}: found shape {bias.shape}; expected ({n},); give one number per output, or None")
+    return bias
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,9 +198,3 @@ def operand_of(x: NDArray[Any]) -> Operand:
     if np.all((x == 0) | (x == 1)):
         return "binary"
     return "integer" if x.dtype.kind in "iu" or bool(np.all(x == np.rint(x))) else "real"
-
-
-def within(check: bool, where: str, found: object, expected: str, advice: str, error: Callable[[str], Exception] = ShapeError) -> None:
-    """Raise `error` in the house form unless `check` holds."""
-    if not check:
-        raise error(f"{where}: found {found}; expected {expected}; {advice}")

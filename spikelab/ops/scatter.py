@@ -33,7 +33,7 @@ class Active(NamedTuple):
     """
 
     start: NDArray[np.int64]
-    index: NDArray[np.int32]
+    index: NDArray[np.int32]  # type: ignore[assignment]
     value: NDArray[np.float32]
 
 
@@ -82,7 +82,9 @@ def _dense(start: Any, index: Any, value: Any, weight: Any, acc: Any, touched: A
             touched[r, :] = 1
 
 
-def _csr(start: Any, index: Any, value: Any, indptr: Any, indices: Any, weight: Any, acc: Any, touched: Any, mark: bool) -> None:
+def _csr(
+    start: Any, index: Any, value: Any, indptr: Any, indices: Any, weight: Any, acc: Any, touched: Any, mark: bool
+) -> None:
     for r in prange(acc.shape[0]):
         row = acc[r]
         for k in range(start[r], start[r + 1]):
@@ -155,8 +157,17 @@ class Scatter:
     divisor: float
     bias: NDArray[np.float32] | None
 
-    def add(self, a: Active, acc: NDArray[np.float32], touched: NDArray[np.uint8] | None = None, threads: int = 0) -> None:
-        """Add the active sources of every row to `acc` [rows, n]; set `touched` [rows, n] where given; 0 threads means all."""
+    def add(
+        self, a: Active, acc: NDArray[np.float32], touched: NDArray[np.uint8] | None = None, threads: int = 0
+    ) -> None:
+        """Add the active sources of every row to `acc` [rows, n].
+
+        Args:
+            a: the active sources.
+            acc: [rows, n] accumulator in the order of `layout`, added to.
+            touched: [rows, n] set to 1 where something was added, if given.
+            threads: most threads to use; 0 means all.
+        """
         raise NotImplementedError
 
     def finish(self, acc: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -183,7 +194,9 @@ class DenseRows(Scatter):
 
     weight: NDArray[np.float32]
 
-    def add(self, a: Active, acc: NDArray[np.float32], touched: NDArray[np.uint8] | None = None, threads: int = 0) -> None:
+    def add(
+        self, a: Active, acc: NDArray[np.float32], touched: NDArray[np.uint8] | None = None, threads: int = 0
+    ) -> None:
         """See `Scatter.add`."""
         run = _kernel("dense", a, len(acc), self.outputs, threads)
         run(*a, self.weight, acc, _NONE if touched is None else touched, touched is not None)
@@ -197,11 +210,18 @@ class CsrRows(Scatter):
     indices: NDArray[np.int32]
     weight: NDArray[np.float32]
 
-    def add(self, a: Active, acc: NDArray[np.float32], touched: NDArray[np.uint8] | None = None, threads: int = 0) -> None:
+    def add(
+        self, a: Active, acc: NDArray[np.float32], touched: NDArray[np.uint8] | None = None, threads: int = 0
+    ) -> None:
         """See `Scatter.add`."""
         run = _kernel("csr", a, len(acc), len(self.weight) / (len(self.indptr) - 1), threads)
         mark = touched is not None
         run(*a, self.indptr, self.indices, self.weight, acc, _NONE if touched is None else touched, mark)
+
+    def row(self, source: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Targets and weights of one source, as they are stored."""
+        at = slice(self.indptr[source], self.indptr[source + 1])
+        return self.indices[at], self.weight[at]
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,7 +231,9 @@ class Conv(Scatter):
     weight: NDArray[np.float32]
     geometry: NDArray[np.int64]
 
-    def add(self, a: Active, acc: NDArray[np.float32], touched: NDArray[np.uint8] | None = None, threads: int = 0) -> None:
+    def add(
+        self, a: Active, acc: NDArray[np.float32], touched: NDArray[np.uint8] | None = None, threads: int = 0
+    ) -> None:
         """See `Scatter.add`."""
         run = _kernel("conv", a, len(acc), self.weight[0].size, threads)
         mark = touched is not None

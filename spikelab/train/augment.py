@@ -6,6 +6,7 @@ in a tuple. Every sample of the batch gets its own draw.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -13,11 +14,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spikelab.errors import ShapeError
+from spikelab.errors import ShapeError, UnitError
 
 __all__ = ["ChannelWarp", "ImageShift", "SpikeDrop", "TimeWarp", "Transform", "augmented"]
 
 Transform = Callable[[Tensor, np.random.Generator], Tensor]
+
+
+def _within(name: str, most: float = math.inf, **values: float) -> None:
+    for key, value in values.items():
+        if not 0 <= value <= most:
+            raise UnitError(f"{name}: found {key}={value!r}; expected a number from 0 to {most}")
 
 
 def _draw(rng: np.random.Generator, samples: int, width: float) -> Tensor:
@@ -36,6 +43,9 @@ class TimeWarp:
 
     stretch: float = 0.15
     shift: float = 4.0
+
+    def __post_init__(self) -> None:
+        _within("TimeWarp", stretch=self.stretch, shift=self.shift)
 
     def __call__(self, x: Tensor, rng: np.random.Generator) -> Tensor:
         """[T, B, *shape] to the same shape."""
@@ -58,6 +68,9 @@ class ChannelWarp:
 
     stretch: float = 0.05
     shift: float = 4.0
+
+    def __post_init__(self) -> None:
+        _within("ChannelWarp", stretch=self.stretch, shift=self.shift)
 
     def __call__(self, x: Tensor, rng: np.random.Generator) -> Tensor:
         """[T, B, C] to the same shape."""
@@ -82,6 +95,9 @@ class SpikeDrop:
 
     share: float = 0.1
 
+    def __post_init__(self) -> None:
+        _within("SpikeDrop", 0.5, share=self.share)
+
     def __call__(self, x: Tensor, rng: np.random.Generator) -> Tensor:
         """[T, B, *shape] to the same shape."""
         samples = x.shape[1]
@@ -99,6 +115,11 @@ class ImageShift:
     """
 
     pixels: int = 2
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.pixels, int):
+            raise UnitError(f"ImageShift: found pixels={self.pixels!r}; expected a whole number from 0")
+        _within("ImageShift", pixels=self.pixels)
 
     def __call__(self, x: Tensor, rng: np.random.Generator) -> Tensor:
         """[T, B, C, H, W] to the same shape."""

@@ -89,7 +89,9 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         model: dict[str, Tensor] = {}
         for key, value in arrays.items():
             kind, _, rest = key.partition("/")
-            tensor = torch.from_numpy(value) if value.ndim else torch.tensor(value.item(), dtype=_DTYPES[str(value.dtype)])
+            tensor = (
+                torch.from_numpy(value) if value.ndim else torch.tensor(value.item(), dtype=_DTYPES[str(value.dtype)])
+            )
             if kind == "model":
                 model[rest] = tensor
             else:
@@ -101,7 +103,9 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     except (OSError, ValueError, KeyError, TypeError, EOFError, AttributeError, zipfile.BadZipFile) as error:
         if isinstance(error, FormatError):
             raise
-        raise FormatError(path, f"not a whole checkpoint of spikelab ({error}); delete it, or restore an older one") from error
+        raise FormatError(
+            path, f"not a whole checkpoint of spikelab ({error}); delete it, or restore an older one"
+        ) from error
 
 
 _DTYPES = {"float32": torch.float32, "float64": torch.float64, "int64": torch.int64, "bool": torch.bool}
@@ -115,6 +119,10 @@ def restore(model: torch.nn.Module, optimiser: torch.optim.Optimizer, checkpoint
     """
     try:
         model.load_state_dict(dict(checkpoint.model))
-        optimiser.load_state_dict({"state": checkpoint.optimiser["state"], "param_groups": checkpoint.optimiser["param_groups"]})
+        optimiser.load_state_dict(
+            {"state": checkpoint.optimiser["state"], "param_groups": checkpoint.optimiser["param_groups"]}
+        )
     except (RuntimeError, ValueError, KeyError) as error:
-        raise ShapeError(f"checkpoint: it belongs to another model: {error}; use another file name, or delete it") from error
+        raise ShapeError(
+            f"checkpoint: it belongs to another model: {error}; use another file name, or delete it"
+        ) from error

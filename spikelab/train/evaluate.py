@@ -49,7 +49,9 @@ class Rates:
     """Collects the mean output of each spiking layer while used as a context."""
 
     def __init__(self, model: torch.nn.Module):
-        self.layers = {n or type(m).__name__: m for n, m in model.named_modules() if isinstance(m, Neuron) and m.model.spiking}
+        self.layers = {
+            n or type(m).__name__: m for n, m in model.named_modules() if isinstance(m, Neuron) and m.model.spiking
+        }
         self.sums = dict.fromkeys(self.layers, 0.0)
         self.calls = dict.fromkeys(self.layers, 0)
 

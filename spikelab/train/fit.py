@@ -94,13 +94,33 @@ def fit(
         UnsupportedError: settings out of range, or a loss that is not finite.
     """
     if epochs < 1 or batch_size < 1 or not lr > 0:
-        raise UnsupportedError(f"fit: found epochs={epochs}, batch_size={batch_size}, lr={lr}; expected values above zero")
+        raise UnsupportedError(
+            f"fit: found epochs={epochs}, batch_size={batch_size}, lr={lr}; expected values above zero"
+        )
+    if clip < 0 or weight_decay < 0 or not 0 <= label_smoothing < 1 or seed < 0:
+        raise UnsupportedError(
+            f"fit: found clip={clip}, weight_decay={weight_decay}, label_smoothing={label_smoothing}, seed={seed}; "
+            "expected values from 0, and label_smoothing below 1"
+        )
     data = frames(train)
     _share_dt(model, data)
-    _check_output(model, data, readout)
+    for part in (data, *([] if validation is None else [frames(validation)])):
+        _check_output(model, part, readout)
     optimiser = torch.optim.AdamW(_groups(model, weight_decay), lr=lr)
     history: list[Epoch] = []
-    settings = {"epochs": epochs, "batch_size": batch_size, "lr": lr, "weight_decay": weight_decay, "seed": seed, "samples": len(data)}
+    settings = {
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "lr": lr,
+        "weight_decay": weight_decay,
+        "schedule": _name(schedule),
+        "label_smoothing": label_smoothing,
+        "readout": readout,
+        "augment": [_name(t) for t in augment],
+        "clip": clip,
+        "seed": seed,
+        "samples": len(data),
+    }
     if checkpoint is not None and Path(checkpoint).exists():
         history = _resume(model, optimiser, checkpoint, settings)
     with _bar(progress, epochs, len(history), len(data), batch_size) as bar:
@@ -108,20 +128,43 @@ def fit(
             began = time.perf_counter()
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(np.random.SeedSequence([seed, epoch]).generate_state(1)[0].item())
-                row = _epoch(model, optimiser, data, epoch, epochs, batch_size, lr, schedule, label_smoothing, readout, augment, clip, seed, bar)
+                row = _epoch(
+                    model,
+                    optimiser,
+                    data,
+                    epoch,
+                    epochs,
+                    batch_size,
+                    lr,
+                    schedule,
+                    label_smoothing,
+                    readout,
+                    augment,
+                    clip,
+                    seed,
+                    bar,
+                )
             if validation is not None:
                 result = evaluate(model, validation, readout=readout)
                 row |= {"validation_loss": result.loss, "validation_accuracy": result.accuracy}
             row["seconds"] = time.perf_counter() - began
             history.append(row)
             if checkpoint is not None:
-                save_checkpoint(checkpoint, Checkpoint(model.state_dict(), optimiser.state_dict(), {"history": history, "settings": settings}))
+                save_checkpoint(
+                    checkpoint,
+                    Checkpoint(model.state_dict(), optimiser.state_dict(), {"history": history, "settings": settings}),
+                )
             if on_epoch is not None:
                 on_epoch(row)
             if bar is not None:
                 bar.show(row)
     model.eval()
     return history
+
+
+def _name(part: Any) -> str:
+    """What a setting is called in a checkpoint: dataclasses by their values, functions by their name."""
+    return str(getattr(part, "__qualname__", None) or repr(part))
 
 
 def _share_dt(model: torch.nn.Module, data: Frames) -> None:
@@ -146,7 +189,9 @@ def _check_output(model: torch.nn.Module, data: Frames, readout: str) -> None:
         raise ShapeError(f"fit: the model returned {type(out).__name__}; expected (y, state), as nn.Sequential does")
     classes, largest = scores(out[0], readout).shape[1], int(data.labels.max())
     if largest >= classes:
-        raise ShapeError(f"fit: found label {largest}, but the model has {classes} outputs; set the last layer to {largest + 1}")
+        raise ShapeError(
+            f"fit: found label {largest}, but the model has {classes} outputs; set the last layer to {largest + 1}"
+        )
 
 
 def _groups(model: torch.nn.Module, weight_decay: float) -> list[dict[str, Any]]:
@@ -158,10 +203,15 @@ def _groups(model: torch.nn.Module, weight_decay: float) -> list[dict[str, Any]]
     return [{"params": weights, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
 
 
-def _resume(model: torch.nn.Module, optimiser: torch.optim.Optimizer, path: Any, settings: dict[str, Any]) -> list[Epoch]:
+def _resume(
+    model: torch.nn.Module, optimiser: torch.optim.Optimizer, path: Any, settings: dict[str, Any]
+) -> list[Epoch]:
     found = load_checkpoint(path)
     if found.facts.get("settings") != settings:
-        raise ShapeError(f"fit: the checkpoint {os.fspath(path)} was made with {found.facts.get('settings')}; this run has {settings}; use another file, or delete it")
+        raise ShapeError(
+            f"fit: the checkpoint {os.fspath(path)} was made with {found.facts.get('settings')}; "
+            f"this run has {settings}; use another file, or delete it"
+        )
     restore(model, optimiser, found)
     return list(found.facts["history"])
 
@@ -195,7 +245,10 @@ def _epoch(
             s = scores(model(augmented(x, augment, rng))[0], readout)
             loss = torch.nn.functional.cross_entropy(s, labels, label_smoothing=label_smoothing)
             if not torch.isfinite(loss):
-                raise UnsupportedError(f"fit: the loss is {loss.item()} in epoch {epoch + 1}, update {k + 1}; lower lr={lr}, or set clip=1.0")
+                raise UnsupportedError(
+                    f"fit: the loss is {loss.item()} in epoch {epoch + 1}, update {k + 1}; "
+                    f"lower lr={lr}, or set clip=1.0"
+                )
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             if clip:
@@ -205,7 +258,13 @@ def _epoch(
             right += int((s.argmax(1) == labels).sum())
             if bar is not None:
                 bar.step()
-    return {"epoch": epoch + 1, "loss": total / len(data), "accuracy": right / len(data), "rates": rates.mean, "lr": now}
+    return {
+        "epoch": epoch + 1,
+        "loss": total / len(data),
+        "accuracy": right / len(data),
+        "rates": rates.mean,
+        "lr": now,
+    }
 
 
 def _bar(progress: bool, epochs: int, done: int, samples: int, batch_size: int) -> Any:

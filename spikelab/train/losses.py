@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import torch
 from torch import Tensor
 
 from spikelab.errors import ShapeError, unknown_name
@@ -41,5 +40,8 @@ def scores(y: Tensor, readout: str) -> Tensor:
     if readout not in READOUTS:
         raise unknown_name("readout", readout, READOUTS)
     if y.ndim != 3:
-        raise ShapeError(f"readout: found output of shape {tuple(y.shape)}; expected [T, B, classes]; put Flatten() before the last Linear")
+        raise ShapeError(
+            f"readout: found output of shape {tuple(y.shape)}; expected [T, B, classes]; "
+            "put Flatten() before the last Linear"
+        )
     return READOUTS[readout](y)

@@ -1,0 +1,1 @@
+"""What `spikelab bench` runs: speed against peers or physical bounds, and accuracy on the bundled data."""

@@ -1,0 +1,55 @@
+"""How commands speak: text for people, one JSON object with `--json`, exit 0 fine, 1 violated rule or bad file, 2 usage."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import typer
+
+from spikelab.errors import SpikelabError
+
+__all__ = ["ready", "say", "speaking"]
+
+
+def ready(value: Any) -> Any:
+    """A value made of what JSON has; numpy numbers and arrays become numbers and lists.
+
+    Example:
+        >>> ready({"a": np.float32(0.5), "b": np.arange(2)})
+        {'a': 0.5, 'b': [0, 1]}
+    """
+    if isinstance(value, Mapping):
+        return {str(k): ready(v) for k, v in value.items()}
+    if isinstance(value, list | tuple | set):
+        return [ready(v) for v in value]
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def say(values: Mapping[str, Any], as_json: bool, text: str | None = None) -> None:
+    """Print a result: as JSON, as the given text, or one `name: value` per line."""
+    if as_json:
+        typer.echo(json.dumps(ready(values)))
+    else:
+        typer.echo(text if text is not None else "\n".join(f"{k}: {v}" for k, v in values.items()))
+
+
+@contextmanager
+def speaking(as_json: bool) -> Iterator[None]:
+    """Turn errors that spikelab raises on purpose, and missing files, into one message and exit 1."""
+    try:
+        yield
+    except (SpikelabError, FileNotFoundError, IsADirectoryError, PermissionError) as error:
+        message = str(error)
+        if isinstance(error, OSError):
+            message = f"{error.filename}: {error.strerror}; check the path"
+        if as_json:
+            typer.echo(json.dumps({"error": type(error).__name__, "message": message}))
+        else:
+            typer.echo(f"error: {message}", err=True)
+        raise typer.Exit(1) from None

@@ -1,0 +1,70 @@
+"""Decompression with a bound: a packet of n bytes never becomes more than 256 n bytes (plus 64 KiB)."""
+
+from __future__ import annotations
+
+__all__ = ["CodecError", "unpack"]
+
+# LZ4 cannot do better than 255:1 (LZ4 block format); event packets that Zstd packs tighter do not occur.
+_MOST_INFLATION = 256
+_PIECE = 1024
+
+
+class CodecError(ValueError):
+    """Packed bytes cannot be unpacked. A reader turns it into a `FormatError` with path and offset."""
+
+
+def unpack(data: bytes, codec: str) -> tuple[bytes, int]:
+    """Unpack one frame.
+
+    Args:
+        data: the frame, perhaps with bytes after it.
+        codec: `"none"`, `"lz4"` or `"zstd"`.
+
+    Returns:
+        The unpacked bytes, and the number of bytes left after the frame (0 for `"none"`).
+
+    Raises:
+        CodecError: damaged or incomplete, or it grows beyond the bound.
+
+    Example:
+        >>> unpack(b"abc", "none")
+        (b'abc', 0)
+    """
+    if codec == "none":
+        return data, 0
+    limit = _MOST_INFLATION * len(data) + (1 << 16)
+    return _unpack_lz4(data, limit) if codec == "lz4" else _unpack_zstd(data, limit)
+
+
+def _unpack_lz4(data: bytes, limit: int) -> tuple[bytes, int]:
+    import lz4.frame
+
+    decoder = lz4.frame.LZ4FrameDecompressor()
+    try:
+        result = decoder.decompress(data, max_length=limit)
+    except (RuntimeError, ValueError, EOFError, MemoryError) as error:
+        raise CodecError(f"LZ4: {error}") from error
+    if not decoder.eof:
+        raise CodecError("LZ4: the frame is incomplete, or unpacks to more than 256 times its size")
+    return bytes(result), len(decoder.unused_data or b"")
+
+
+def _unpack_zstd(data: bytes, limit: int) -> tuple[bytes, int]:
+    import zstandard
+
+    decoder = zstandard.ZstdDecompressor(max_window_size=1 << 27).decompressobj()
+    parts: list[bytes] = []
+    size = used = 0
+    try:
+        # In small pieces: one byte of Zstd may stand for 32 KiB, so the bound is looked at often.
+        while used < len(data) and not decoder.eof:
+            parts.append(decoder.decompress(data[used : used + _PIECE]))
+            used = min(used + _PIECE, len(data))
+            size += len(parts[-1])
+            if size > limit:
+                raise CodecError("Zstd: unpacks to more than 256 times its size")
+    except (zstandard.ZstdError, MemoryError) as error:
+        raise CodecError(f"Zstd: {error}") from error
+    if not decoder.eof:
+        raise CodecError("Zstd: the frame is incomplete")
+    return b"".join(parts), len(decoder.unused_data) + len(data) - used

@@ -1,0 +1,70 @@
+"""A tree of arrays to HDF5, under a temporary name until it is complete."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from spikelab.errors import FormatError
+from spikelab.hardware.nir.container import Tree
+
+__all__ = ["save"]
+
+_TEXT = h5py.string_dtype()
+
+
+@contextlib.contextmanager
+def save(path: str | os.PathLike[str], tree: Tree, compression: str | int | None) -> Iterator[str]:
+    """Write a tree to a temporary file beside `path`; it takes that name when the block ends well.
+
+    Args:
+        path: the file.
+        tree: nested groups; leaves are numbers, arrays, strings, or lists of pairs of strings.
+        compression: `"gzip"`, `"lzf"`, a gzip level, or None.
+
+    Yields:
+        Name of the temporary file, complete and closed.
+
+    Raises:
+        FormatError: the file cannot be written.
+    """
+    name = os.fspath(path)
+    part = os.path.join(os.path.dirname(name), f".{os.path.basename(name)}.{os.getpid()}.part")
+    try:
+        try:
+            with h5py.File(part, "w") as file:
+                _fill(file, tree, compression)
+        except OSError as error:
+            text = " ".join(str(error).split())[:200]
+            raise FormatError(
+                name, f"cannot be written ({text}); expected a folder that exists and may be written to"
+            ) from None
+        yield part
+        try:
+            os.replace(part, name)
+        except OSError as error:
+            raise FormatError(name, f"cannot be written ({error.strerror}); choose another name") from None
+    finally:
+        with contextlib.suppress(OSError):
+            os.remove(part)
+
+
+def _fill(group: Any, tree: Tree, compression: str | int | None) -> None:
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            _fill(group.create_group(key, track_order=True), value, compression)
+        elif isinstance(value, str):
+            group.create_dataset(key, data=value, dtype=_TEXT)
+        elif isinstance(value, list):
+            pairs = np.array(value, dtype=object).reshape(len(value), 2)
+            group.create_dataset(key, data=pairs, shape=(len(value), 2), dtype=_TEXT)
+        else:
+            array: NDArray[Any] = np.asarray(value)
+            packed = compression is not None and array.size >= 64
+            group.create_dataset(key, data=array, **({"compression": compression, "shuffle": True} if packed else {}))

@@ -1,0 +1,22 @@
+"""Plots of runs, and a self-contained HTML page that sums up a trained network. Importing it loads matplotlib."""
+
+from spikelab.report.energy import energy_bars, energy_basis, energy_section, energy_text
+from spikelab.report.page import Picture, Section, write_page
+from spikelab.report.plots import confusion, learning_curve, potentials, raster, spike_rates
+from spikelab.report.summary import report_page
+
+__all__ = [
+    "Picture",
+    "Section",
+    "confusion",
+    "energy_bars",
+    "energy_basis",
+    "energy_section",
+    "energy_text",
+    "learning_curve",
+    "potentials",
+    "raster",
+    "report_page",
+    "spike_rates",
+    "write_page",
+]
