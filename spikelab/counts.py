@@ -33,7 +33,7 @@ class PopulationCount:
     per_update: Mapping[str, int]
     spiking: bool
     active_updates: int = 0
-    states: int = 0
+    states: int = 1
 
     def __add__(self, other: PopulationCount) -> PopulationCount:
         return replace(

@@ -77,6 +77,7 @@ class Dimension:
 
 
 DIMENSIONLESS = Dimension((Fraction(0),) * 4)
+"""Dimension of a plain number."""
 
 
 def _unit(text: str, whole: str) -> tuple[int, Dimension]:

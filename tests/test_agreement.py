@@ -116,7 +116,9 @@ def test_a_threshold_of_zero_has_exact_ties_only() -> None:
         dt="1 ms",
     )
     x = np.array([[[0.0, 1e-9]]], np.float32)
-    distances = [agreement(net, x, flipped(dict(run(net, x).spikes), ("out", 0, 0, j))).first[0].distance for j in (0, 1)]
+    distances = [
+        agreement(net, x, flipped(dict(run(net, x).spikes), ("out", 0, 0, j))).first[0].distance for j in (0, 1)
+    ]
     assert distances == [0.0, np.inf]
 
 

@@ -318,11 +318,9 @@ def test_unknown_traces_are_refused_with_the_known_ones() -> None:
 
 
 def test_events_are_binned_by_the_step_of_the_network() -> None:
-    events = Events.from_columns([100, 900, 1000, 2500], x=[0, 1, 1, 2], shape=(1, 1, 3))
-    net = Network(
-        {"in": Population((1, 1, 3), kind="input"), "out": Population((1, 1, 3))}, [Projection("in", "out")], dt="1 ms"
-    )
-    assert run(net, events).output[:, 0, 0, 0].tolist() == [[1, 2, 0], [0, 0, 0], [0, 0, 1]]
+    events = Events.from_columns([0, 900, 999, 2500], x=[0, 1, 1, 2], shape=(3,))
+    net = Network({"in": Population((3,), kind="input"), "out": Population((3,))}, [Projection("in", "out")], dt="1 ms")
+    assert run(net, events).output[:, 0].tolist() == [[1, 2, 0], [0, 0, 0], [0, 0, 1]]
     np.testing.assert_array_equal(run(net, {"in": events}).output, run(net, events).output)
 
 
@@ -417,7 +415,10 @@ class Ternary(Float32):
 def test_the_reference_and_another_arithmetic_keep_the_contract() -> None:
     check_target(Float32())
     net, x = sample_network()
-    scaled = [Linear(np.sign(w) * np.abs(w).mean(), b) for w, b in ((p.ops[0].weight, p.ops[0].bias) for p in net.projections if p.ops)]  # type: ignore[attr-defined]
+    scaled = [
+        Linear(np.sign(w) * np.abs(w).mean(), b)
+        for w, b in ((p.ops[0].weight, p.ops[0].bias) for p in net.projections if p.ops)
+    ]  # type: ignore[attr-defined]
     first = Network(
         {n: net.populations[n] for n in ("input", "first")},
         [Projection("input", "first", scaled[0]), Projection("first", "first", scaled[1], delay=1)],

@@ -22,7 +22,9 @@ SPLITS = ("folds", "speakers", "seeds")
 """Five folds by recording index; one speaker left out at a time; the given split with several seeds."""
 
 
-def results(dataset: str, split: str, *, root: str | None = None, only: tuple[int, ...] = (), progress: bool = False) -> Iterator[dict[str, Any]]:
+def results(
+    dataset: str, split: str, *, root: str | None = None, only: tuple[int, ...] = (), progress: bool = False
+) -> Iterator[dict[str, Any]]:
     """Train and test once per fold, speaker or seed.
 
     Args:
@@ -84,7 +86,11 @@ def _splits(found: Any, plan: Any, split: str) -> Iterator[tuple[int, Any, Any]]
     else:
         group = everything.metadata["speaker"]
     for number in np.unique(group).tolist():
-        yield number, everything.subset(np.flatnonzero(group != number)), everything.subset(np.flatnonzero(group == number))
+        yield (
+            number,
+            everything.subset(np.flatnonzero(group != number)),
+            everything.subset(np.flatnonzero(group == number)),
+        )
 
 
 def _counts(frames: Any) -> Any:

@@ -51,7 +51,9 @@ def _plain_cuba(x: torch.Tensor, b: float, a: float) -> torch.Tensor:
     return torch.stack(out)
 
 
-def cases(steps: int = 100, samples: int = 64, neurons: int = 1024, threads: int = 2, rounds: int = 15) -> Iterator[Case]:
+def cases(
+    steps: int = 100, samples: int = 64, neurons: int = 1024, threads: int = 2, rounds: int = 15
+) -> Iterator[Case]:
     """Time the layers.
 
     Args:
@@ -89,10 +91,21 @@ def _cases(steps: int, samples: int, neurons: int, threads: int, rounds: int) ->
     loop = passes(lambda x: _plain_lif(x, a))
     yield alternate("LIF forward+backward", "plain torch loop over unbind", passes(lif), loop, counts, rounds=rounds)
     loop = passes(lambda x: _plain_cuba(x, b, a))
-    yield alternate("CubaLIF forward+backward", "plain torch loop over unbind", passes(cuba), loop, counts, rounds=rounds)
+    yield alternate(
+        "CubaLIF forward+backward", "plain torch loop over unbind", passes(cuba), loop, counts, rounds=rounds
+    )
     learnt = nn.LIF(tau_mem="10 ms", reset="soft", dt="1 ms", learn=("tau_mem", "v_threshold"), shape=neurons)
     loop = passes(lambda x: _plain_lif(x, a))
-    yield alternate("LIF, learnt per neuron, forward+backward", "plain torch loop over unbind, nothing learnt", passes(learnt), loop, counts, rounds=rounds)
+    yield alternate(
+        "LIF, learnt per neuron, forward+backward",
+        "plain torch loop over unbind, nothing learnt",
+        passes(learnt),
+        loop,
+        counts,
+        rounds=rounds,
+    )
     source, target = torch.ones(3, steps * samples * neurons), torch.empty(3, steps * samples * neurons)
     bound = lambda: target.copy_(source)  # noqa: E731  6 streams: as many bytes as x, z, and in the backward x, gz, gx, and one spare
-    yield alternate("LIF forward+backward", "memory bound (6 streams at copy speed)", passes(lif), bound, counts, rounds=rounds)
+    yield alternate(
+        "LIF forward+backward", "memory bound (6 streams at copy speed)", passes(lif), bound, counts, rounds=rounds
+    )

@@ -1,1 +1,3 @@
 """The command line `spikelab`."""
+
+__all__: list[str] = []

@@ -10,9 +10,10 @@ import typer
 
 from spikelab.cli.output import ready, speaking
 
-__all__ = ["app"]
+__all__ = ["accuracy", "app", "neuron"]
 
 app = typer.Typer(no_args_is_help=True, help="Measure speed and accuracy.")
+"""Commands that measure."""
 Json = Annotated[bool, typer.Option("--json", help="print one JSON line per case")]
 
 
@@ -48,6 +49,10 @@ def accuracy(
         total = []
         for row in results(dataset, split, root=None if root is None else str(root), only=chosen, progress=not as_json):
             total.append(row["accuracy"])
-            typer.echo(json.dumps(ready(row)) if as_json else f"{split} {row['number']}: accuracy {row['accuracy']:.4f} in {row['seconds']:.0f} s")
+            typer.echo(
+                json.dumps(ready(row))
+                if as_json
+                else f"{split} {row['number']}: accuracy {row['accuracy']:.4f} in {row['seconds']:.0f} s"
+            )
         if total and not as_json:
             typer.echo(f"mean {sum(total) / len(total):.4f} of {len(total)}")

@@ -61,7 +61,9 @@ def demonstrate(output: Path, data: str | None, epochs: int | None, *, quiet: bo
     began = time.perf_counter()
     model = plan.model(train.shape, len(train.classes))
     settings = dict(plan.settings) | ({"epochs": epochs} if epochs else {})
-    console.print(f"[bold]2 train[/bold]    {sum(p.numel() for p in model.parameters()):,} parameters, {settings['epochs']} epochs")
+    console.print(
+        f"[bold]2 train[/bold]    {sum(p.numel() for p in model.parameters()):,} parameters, {settings['epochs']} epochs"
+    )
     history = fit(model, train, test, seed=plan.seed, progress=not quiet, **settings)
     result = evaluate(model, test)
     seconds = time.perf_counter() - began
@@ -75,7 +77,9 @@ def demonstrate(output: Path, data: str | None, epochs: int | None, *, quiet: bo
     console.print(f"           torch against clocked: {torch_}")
 
     reports = {table: energy(events.counts, table) for table in _COSTS}
-    console.print(f"[bold]4 energy[/bold]   {events.counts.synaptic_ops / events.counts.samples:,.0f} synaptic operations an inference")
+    console.print(
+        f"[bold]4 energy[/bold]   {events.counts.synaptic_ops / events.counts.samples:,.0f} synaptic operations an inference"
+    )
     for table, report in reports.items():
         parts = ", ".join(f"{what} {value}" for what, value in report.per_sample.items() if value.value)
         console.print(f"           {table}: {parts}")
@@ -85,7 +89,9 @@ def demonstrate(output: Path, data: str | None, epochs: int | None, *, quiet: bo
     back = Float32().run(nir.read(path), x)
     same = all(np.array_equal(back.spikes[n], reference.spikes[n]) for n in net.populations)
     readers = ", ".join(n for n, why in loss.readers.items() if not why)
-    console.print(f"[bold]5 export[/bold]   {path}: spikes read back {'identical' if same else 'DIFFERENT'}; same spikes expected in {readers or 'spikelab only'}")
+    console.print(
+        f"[bold]5 export[/bold]   {path}: spikes read back {'identical' if same else 'DIFFERENT'}; same spikes expected in {readers or 'spikelab only'}"
+    )
 
     page = output / "index.html"
     facts = {

@@ -9,9 +9,10 @@ import typer
 
 from spikelab.cli.output import say, speaking
 
-__all__ = ["app"]
+__all__ = ["app", "group", "info"]
 
 app = typer.Typer(no_args_is_help=True, help="Look into event files.")
+"""Commands on event files."""
 
 
 @app.callback()

@@ -10,16 +10,17 @@ import typer
 from spikelab.cli import bench, events
 from spikelab.cli.output import say, speaking
 
-__all__ = ["app"]
+__all__ = ["app", "demo", "energy", "export", "run", "train", "version"]
 
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Spiking networks from a real recording to spikes, joules and an exported file.",
 )
+"""All commands."""
+
 app.add_typer(events.app, name="events")
 app.add_typer(bench.app, name="bench")
-
 Json = Annotated[bool, typer.Option("--json", help="print one JSON object")]
 Root = Annotated[Path | None, typer.Option(help="folder of the data set, if it lies elsewhere")]
 
@@ -36,7 +37,9 @@ def version(show: Annotated[bool, typer.Option("--version", help="print the vers
 
 @app.command()
 def demo(
-    output: Annotated[Path, typer.Option(help="folder for the page, the network and the figures")] = Path("spikelab-demo"),
+    output: Annotated[Path, typer.Option(help="folder for the page, the network and the figures")] = Path(
+        "spikelab-demo"
+    ),
     data: Annotated[str | None, typer.Option(help="data set; the full bundled one, or the small packaged one")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="passes over the data")] = None,
     as_json: Json = False,
@@ -105,7 +108,9 @@ def export(
     model: Annotated[Path, typer.Argument(help="network, a .nir file")],
     output: Annotated[Path, typer.Option(help="file to write")] = ...,  # type: ignore[assignment]
     to: Annotated[str, typer.Option(help="format: nir")] = "nir",
-    extensions: Annotated[bool, typer.Option("--extensions", help="write what NIR cannot say into metadata that only spikelab reads")] = False,
+    extensions: Annotated[
+        bool, typer.Option("--extensions", help="write what NIR cannot say into metadata that only spikelab reads")
+    ] = False,
     if_convention: Annotated[str, typer.Option(help="r of an IF node: nir (1/dt) or step (1)")] = "nir",
     dt: Annotated[str | None, typer.Option(help="time step, for files that have none")] = None,
     as_json: Json = False,

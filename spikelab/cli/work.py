@@ -56,7 +56,9 @@ def load_inputs(path: Path, net: Network) -> Mapping[str, NDArray[Any]]:
     missing = [f"x_{n}" for n in net.inputs if f"x_{n}" not in arrays]
     if missing:
         wanted = "x" if len(net.inputs) == 1 else ", ".join(f"x_{n}" for n in net.inputs)
-        raise FormatError(path, f"found the arrays {sorted(arrays)}; expected {wanted}; name them as the inputs {net.inputs}")
+        raise FormatError(
+            path, f"found the arrays {sorted(arrays)}; expected {wanted}; name them as the inputs {net.inputs}"
+        )
     return {n: arrays[f"x_{n}"] for n in net.inputs}
 
 
@@ -117,7 +119,14 @@ def export_file(model: Path, output: Path, to: str, extensions: bool, if_convent
 
 
 def train_recipe(
-    dataset: str, output: Path, epochs: int | None, seed: int | None, checkpoint: Path | None, root: Path | None, *, progress: bool
+    dataset: str,
+    output: Path,
+    epochs: int | None,
+    seed: int | None,
+    checkpoint: Path | None,
+    root: Path | None,
+    *,
+    progress: bool,
 ) -> dict[str, Any]:
     """Train the recipe of a data set, test it and write the network."""
     from spikelab.events.dataset import dataset as find
@@ -129,7 +138,9 @@ def train_recipe(
     train, test = find(dataset, root=root).frames(dt=plan.dt, steps=plan.steps, late=plan.late)
     model = plan.model(train.shape, len(train.classes), seed)
     settings = dict(plan.settings) | ({"epochs": epochs} if epochs else {})
-    history = fit(model, train, seed=plan.seed if seed is None else seed, checkpoint=checkpoint, progress=progress, **settings)
+    history = fit(
+        model, train, seed=plan.seed if seed is None else seed, checkpoint=checkpoint, progress=progress, **settings
+    )
     result = evaluate(model, test)
     report = nir.write(to_network(model, train.shape), output)
     return {

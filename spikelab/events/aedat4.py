@@ -62,8 +62,8 @@ def read(
             with the byte and the number of events and bytes: for files whose recorder was killed while it wrote.
 
     Returns:
-        Events with absolute times (Unix us). The sensor's shape comes from the header, or where that is silent, from the
-        largest coordinates.
+        Events with absolute times (Unix us). The sensor's shape comes from the header, or where that is silent,
+        from the largest coordinates.
 
     Raises:
         FormatError: not AEDAT 4, cut, damaged, or without events.

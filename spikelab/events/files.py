@@ -41,7 +41,8 @@ def read(path: str | PathLike[str]) -> Events | Recordings:
         path: AEDAT 4, N-MNIST .bin; or a set: SHD-layout or packed HDF5, a folder or .zip of N-MNIST .bin files.
 
     Returns:
-        Events of a single recording, Recordings of a set. For options (a stream, the sensor's shape) call `read` of the format's module.
+        Events of a single recording, Recordings of a set. For options (a stream, the sensor's shape) call `read` of
+        the format's module.
 
     Raises:
         FormatError: missing, empty, cut, damaged, or of a format that is not read; it names what was found.
@@ -95,8 +96,8 @@ def info(path: str | PathLike[str]) -> dict[str, int | str | None]:
 
     Returns:
         `format`, `width`, `height` (channels and 1 for a sensor with one axis), `count`, `on_count`, `t_first_us`,
-        `t_last_us`, `x_max`, `y_max` (None where there are no events); for a set the sums and extremes over all recordings, and
-        `recordings`, their number.
+        `t_last_us`, `x_max`, `y_max` (None where there are no events); for a set the sums and extremes
+        over all recordings, and `recordings`, their number.
 
     Raises:
         FormatError: as `read`; for a set also when any recording is damaged.

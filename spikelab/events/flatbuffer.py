@@ -12,13 +12,13 @@ __all__ = ["at", "field", "root", "vector"]
 
 
 def at(layout: str, data: bytes, offset: int) -> tuple[int, ...]:
-    """Read little-endian integers at an offset; `layout` as in `struct`.
+    r"""Read little-endian integers at an offset; `layout` as in `struct`.
 
     Raises:
         struct.error: they lie outside the data.
 
     Example:
-        >>> at("HH", b"\\1\\0\\2\\0", 0)
+        >>> at("HH", b"\1\0\2\0", 0)
         (1, 2)
     """
     if offset < 0:

@@ -198,7 +198,8 @@ class Frames:
         return ((self.subset(fold != n), self.subset(fold == n)) for n in range(k))
 
     def _chosen(self, indices: ArrayLike) -> NDArray[np.int64]:
-        return np.arange(len(self))[np.asarray(indices, None if np.size(indices) else np.int64)].reshape(-1)
+        chosen: NDArray[np.int64] = np.arange(len(self))[np.asarray(indices, None if np.size(indices) else np.int64)]
+        return chosen.reshape(-1)
 
     def _source(self, chosen: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Places of all cells of some samples, and how many each has."""

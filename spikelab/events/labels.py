@@ -24,19 +24,19 @@ def read_labels(file: Hdf5, count: int) -> tuple[NDArray[np.int64], tuple[str, .
         count: number of recordings R.
 
     Returns:
-        [R] labels, names of the classes (`extra/keys`, or the numbers from 0), and those of `extra/` that have R values.
+        [R] labels, names of the classes (`extra/keys`, or the numbers from 0), and the arrays of `extra/` of length R.
 
     Raises:
         FormatError: labels are missing, or are not one class each.
     """
-    labels = file.read("labels")
-    if labels.shape != (count,) or labels.dtype.kind not in "iu" or not count:
+    stored = file.read("labels")
+    if stored.shape != (count,) or stored.dtype.kind not in "iu" or not count:
         raise file.error(
-            f"found {len(labels)} labels of {labels.dtype} for {count} recordings; expected one integer each, and "
+            f"found {len(stored)} labels of {stored.dtype} for {count} recordings; expected one integer each, and "
             "some; "
             "the file is damaged"
         )
-    labels = labels.astype(np.int64)
+    labels = stored.astype(np.int64)
     if "extra/keys" in file:
         classes = _texts(file.read("extra/keys"))
     else:

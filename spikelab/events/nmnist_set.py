@@ -43,8 +43,8 @@ def read(path: str | PathLike[str], shape: tuple[int, int] = nmnist.NMNIST) -> R
 
     Returns:
         Recordings in the order of split, number and label. Classes are the names of the folders that hold
-        the files. Metadata: `"split"` (name of the folder above that, may be empty) and `"index"` (number in the file's name,
-        -1 where there is none).
+        the files. Metadata: `"split"` (name of the folder above that, may be empty) and `"index"` (number in the
+        file's name, -1 where there is none).
 
     Raises:
         FormatError: no .bin files, or a damaged archive. A damaged recording raises when it is asked for.

@@ -1,8 +1,8 @@
 """Packed sets: recordings of one sensor in a compact HDF5 file, the form in which small sets are bundled.
 
 Events of a recording are ordered by cell (a camera's polarity, row, column; or a channel), then time. Stored are
-`counts` [R, cells] (events per cell), `ticks` [E] (time since the event before it in the same cell, or since 0, in units of
-`tick_us` [1]), `sensor` [1 or 2], `labels` [R], `extra/keys` and metadata as in SHD. Reading gives the events
+`counts` [R, cells] (events per cell), `ticks` [E] (time since the event before it in the same cell, or since 0, in
+units of `tick_us` [1]), `sensor` [1 or 2], `labels` [R], `extra/keys` and metadata as in SHD. Reading gives the events
 sorted by time, then cell.
 """
 
@@ -72,7 +72,8 @@ def write(recordings: Recordings, path: str | PathLike[str], tick_us: int = 1) -
         tick_us: [us] unit of time; every time must be a multiple.
 
     Raises:
-        ShapeError: a time is no multiple of the tick, negative, or above 65,535 ticks; or a cell has over 255 events in a recording.
+        ShapeError: a time is no multiple of the tick, negative, or above 65,535 ticks; or a cell has over 255 events
+            in a recording.
 
     Example:
         >>> import tempfile

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import overload
@@ -86,7 +86,7 @@ class Recordings(Sequence[Events]):
                 f"{len(np.asarray(labels))} labels; "
                 "expected one sensor and a label for each; split them by sensor"
             )
-        opener = partial(nullcontext, events.__getitem__)
+        opener = partial(_held, tuple(events))
         return cls(opener, np.asarray(labels, np.int64), shapes.pop(), tuple(classes), dict(metadata or {}))
 
     def __len__(self) -> int:
@@ -148,6 +148,11 @@ class Recordings(Sequence[Events]):
             parts[0].classes,
             {name: np.concatenate([part.metadata[name] for part in parts]) for name in sorted(names)},
         )
+
+
+@contextmanager
+def _held(events: tuple[Events, ...]) -> Iterator[Callable[[int], Events]]:
+    yield lambda k: events[k]
 
 
 @contextmanager

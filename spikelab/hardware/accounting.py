@@ -193,8 +193,8 @@ def energy(
 def ann_energy(shape: Network | Counts, costs: Costs = "45nm", **options: Any) -> EnergyReport:
     """Energy of the ANN with the same layers: dense MACs on real values.
 
-    A feed-forward op is applied once per sample, not per step. An op inside a cycle is applied once per
-    step, as in a recurrent ANN that reads the sequence. Activation functions are not counted.
+    Without a cycle each op is applied once per sample, not per step. With one the ANN is recurrent and reads
+    the sequence: every op is applied once per step. Activation functions are not counted.
 
     Args:
         shape: counts of a run (its samples and steps), or a network (one sample of one step).
@@ -314,12 +314,8 @@ class _Ledger:
                 figure, times = self.table.arithmetic(kind, self.number), n * p.updates
                 missing = _Missing(f"{name}: neuron {kind}, {times:,} times (no {self.number} figure)")
                 yield _row(name, f"neuron {kind}", times, figure) if figure else missing
-            every, active = p.neurons * counts.sample_steps, getattr(p, "active_updates", None)
-            most, least = (every, min(p.spikes, every)) if active is None else (active, active)
-            if updates and active is None:
-                yield _Note("updates: idle neurons are not told apart; all steps are taken, the spikes as lower bound")
-            yield from (_row(name, e.name, every, e) for e in steps)
-            yield from (_row(name, e.name, most, e, least=least) for e in updates)
+            yield from (_row(name, e.name, p.neurons * counts.sample_steps, e) for e in steps)
+            yield from (_row(name, e.name, p.active_updates, e) for e in updates)
             yield from (_row(name, e.name, p.spikes, e) for e in (spikes if p.spiking else ()))
 
     def _transport(self, counts: Counts) -> Iterator[_Line]:
@@ -360,9 +356,7 @@ class _Ledger:
         for label, ops in counts.projections.items():
             yield from (_row(label, "weight read", op.synaptic_ops, figure, "memory") for op in ops if op.weighted)
         for name, p in _computing(counts):
-            if p.updates and not hasattr(p, "states"):
-                yield _Note("memory: one state variable per neuron (the counts do not say how many)")
-            yield _row(name, "state read + write", 2 * p.updates * getattr(p, "states", 1), figure, "memory")
+            yield _row(name, "state read + write", 2 * p.updates * p.states, figure, "memory")
         yield _Missing("memory: queues of inputs and outputs, addresses, biases")
 
     def _powers(self, counts: Counts) -> Iterator[_Line]:
@@ -434,11 +428,11 @@ def _dense_counts(net: Network) -> Counts:
 def _ann(counts: Counts, ledger: _Ledger) -> EnergyReport:
     cyclic, projections = _cyclic(counts), {}
     for label, ops in counts.projections.items():
-        dense = [c.dense_ops if label in cyclic else c.dense_ops // max(c.steps, 1) * counts.samples for c in ops]
+        dense = [c.dense_ops if cyclic else c.dense_ops // max(c.steps, 1) * counts.samples for c in ops]
         projections[label] = tuple(replace(c, synaptic_ops=n, operand="real") for c, n in zip(ops, dense, strict=True))
     counts = replace(counts, projections=projections, populations={})
     report = ledger.report(counts, "the ANN of equal shape", ops_only=True)
-    once = "each op once per sample" + (f", inside cycles once per step ({', '.join(cyclic)})" if cyclic else "")
+    once = f"recurrent ({', '.join(cyclic)}): each op once per step" if cyclic else "each op once per sample"
     missing = ("activation functions, reads and writes of activations", *report.not_counted)
     return replace(report, not_counted=missing, notes=(once, *report.notes))
 

@@ -25,9 +25,13 @@ from spikelab.errors import UnsupportedError, Violation
 __all__ = ["COMPARISONS", "GAINS", "RESETS", "SPIKES", "check_spikes", "fire", "gain", "reset", "scaled"]
 
 COMPARISONS = (">", ">=")
+"""v against the threshold."""
 SPIKES = ("one", "many")
+"""Spikes per step."""
 RESETS = ("hard", "soft", "undecayed")
+"""What a spike does to v."""
 GAINS = ("one", "1-a", "dt/tau")
+"""Factor on the input."""
 
 
 def _strictly_above(v: Any, c: Any, f: Any) -> Any:

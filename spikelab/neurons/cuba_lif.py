@@ -21,6 +21,7 @@ __all__ = [
 ]
 
 SYNAPSES = ("decay_then_add", "add_then_decay")
+"""Order of decay and input in the synaptic current."""
 
 
 class CubaLIFState(NamedTuple):

@@ -38,7 +38,9 @@ __all__ = [
 Value = Any
 """A parameter: a float in SI, a string with a unit, an array that broadcasts to the population, or a tensor."""
 Step = Callable[[Any, Any, Any, Any], tuple[Any, Any]]
+"""`(x, s, c, f) -> (z, s)`."""
 Discretisation = Literal["exponential", "euler"]
+"""How a time constant becomes a decay per step."""
 
 
 class Port(NamedTuple):
@@ -82,6 +84,7 @@ class Maths:
 
 
 MATHS = Maths()
+"""The functions on floats, arrays and tensors."""
 
 
 def parameter(default: Value, *, unit: str, doc: str, positive: bool = False) -> Any:

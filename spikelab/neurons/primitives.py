@@ -51,7 +51,8 @@ def exp_polynomial(x: Any) -> Any:
     """
     x = np.asarray(x)
     if x.dtype != np.float32:
-        return np.exp(x)
+        with np.errstate(over="ignore"):  # as in a kernel: infinity, of which sigmoid and tanh make 0
+            return np.exp(x)
     f = np.float32
     x = np.minimum(np.maximum(x, f(EXP_LOW)), f(EXP_HIGH))
     n = np.floor(x * f(LOG2_E) + f(0.5))
@@ -244,6 +245,7 @@ PRIMITIVES: dict[str, Primitive] = {
         {"divide": 1, "compare": 2},
     ),
 }
+"""The table, by name."""
 
 NUMPY = SimpleNamespace(**{name: p.numpy for name, p in PRIMITIVES.items()})
 """The primitives on NumPy arrays: the `f` of the clocked reference."""

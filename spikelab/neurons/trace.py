@@ -16,7 +16,7 @@ from spikelab.errors import UnsupportedError
 from spikelab.neurons.model import NeuronModel
 from spikelab.neurons.primitives import PRIMITIVES
 
-__all__ = ["LEAVES", "OUTPUT", "Adjoint", "Node", "Slope", "Symbol", "Tape", "Traced", "adjoint", "operations", "trace"]
+__all__ = ["LEAVES", "OUTPUT", "Adjoint", "Node", "Primitives", "Slope", "Symbol", "Tape", "Traced", "adjoint", "operations", "trace"]
 
 Slope = Callable[[Any, Any], Any]
 """Surrogate derivative `(d, f) -> slope` of a spike, written with `+ - *`, primitives and `f.constant`."""
@@ -64,6 +64,7 @@ class Tape:
 
 
 LEAVES = frozenset({"input", "state", "coefficient", "seed", "constant"})
+"""Operations without operands on the tape."""
 OUTPUT = "(output)"
 """Name of the output's gradient seed; no state can have it."""
 
@@ -221,11 +222,14 @@ def trace(
         f = Primitives(tape, through_reset=True, relaxed=relaxed)  # type: ignore[assignment]
     name = type(model).__name__
     try:
-        z, new = model.step(x, s, c, f)
+        result = model.step(x, s, c, f)
     except (TypeError, ValueError, AttributeError) as error:
         raise UnsupportedError(
             f"{name}.step: {error}; expected + - * and primitives of f that give an output and a {model.State.__name__}"
         ) from error
+    if not isinstance(result, tuple) or len(result) != 2:
+        raise UnsupportedError(f"{name}.step: it returns {result!r}; expected an output and a {model.State.__name__}")
+    z, new = result
     if not isinstance(new, model.State):
         raise UnsupportedError(f"{name}.step: the new state is {new!r}; expected {model.State.__name__}{states}")
     for what, value in {"the output": z, **{f"state {n}": v for n, v in zip(states, new, strict=True)}}.items():

@@ -14,7 +14,7 @@ from spikelab.nn.layers import AvgPool2d, Conv2d, Flatten, SumPool2d
 from spikelab.nn.neuron import LayerState, Neuron
 from spikelab.nn.surrogate import Surrogate
 
-__all__ = ["NetworkModule", "from_network"]
+__all__ = ["NetworkModule", "Scale", "SparseLinear", "from_network"]
 
 
 class Scale(torch.nn.Module):

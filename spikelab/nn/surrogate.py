@@ -116,6 +116,7 @@ SURROGATES: dict[str, type[Surrogate]] = {
     "superspike": SuperSpike,
     "triangle": Triangle,
 }
+"""The surrogates, by name."""
 
 
 def surrogate(value: str | Surrogate) -> Surrogate:

@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 
 from spikelab.errors import ShapeError, UnsupportedError
 
-__all__ = ["CSR", "Op", "OpCount", "Operand", "Shape", "real_array", "real_bias", "size"]
+__all__ = ["CSR", "Op", "OpCount", "Operand", "Shape", "operand_of", "real_array", "real_bias", "size"]
 
 Shape = tuple[int, ...]
+"""Sizes of the axes, without time and batch."""
 Operand = Literal["binary", "integer", "real"]
+"""What all values of an input are."""
 _RANK: dict[str, int] = {"binary": 0, "integer": 1, "real": 2}
 
 

@@ -1,6 +1,6 @@
 """Training: `fit`, evaluation, augmentation, checkpoints."""
 
-from spikelab.train.augment import ChannelWarp, ImageShift, SpikeDrop, TimeWarp
+from spikelab.train.augment import ChannelWarp, ImageShift, ImageWarp, SpikeDrop, TimeWarp
 from spikelab.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from spikelab.train.evaluate import Evaluation, evaluate
 from spikelab.train.fit import fit
@@ -10,6 +10,7 @@ __all__ = [
     "Checkpoint",
     "Evaluation",
     "ImageShift",
+    "ImageWarp",
     "SpikeDrop",
     "TimeWarp",
     "evaluate",

@@ -16,9 +16,10 @@ from torch import Tensor
 
 from spikelab.errors import ShapeError, UnitError
 
-__all__ = ["ChannelWarp", "ImageShift", "SpikeDrop", "TimeWarp", "Transform", "augmented"]
+__all__ = ["ChannelWarp", "ImageShift", "ImageWarp", "SpikeDrop", "TimeWarp", "Transform", "augmented"]
 
 Transform = Callable[[Tensor, np.random.Generator], Tensor]
+"""`(x, rng) -> x`."""
 
 
 def _within(name: str, most: float = math.inf, **values: float) -> None:
@@ -130,6 +131,40 @@ class ImageShift:
         height, width = x.shape[3:]
         at = rng.integers(0, 2 * p + 1, (x.shape[1], 2))
         return torch.stack([padded[:, b, :, i : i + height, j : j + width] for b, (i, j) in enumerate(at)], dim=1)
+
+
+@dataclass(frozen=True)
+class ImageWarp:
+    """Turn, stretch and shift images about their middle, the same for all steps of a sample.
+
+    Each pixel takes the value of the nearest source pixel; nothing comes from outside.
+
+    Args:
+        degrees: largest turn either way.
+        stretch: height and width are each scaled by exp(u), u within +-stretch.
+        shift: largest shift along each axis [pixels].
+    """
+
+    degrees: float = 12.0
+    stretch: float = 0.12
+    shift: float = 1.5
+
+    def __call__(self, x: Tensor, rng: np.random.Generator) -> Tensor:
+        """[T, B, C, H, W] to the same shape."""
+        if x.ndim != 5:
+            raise ShapeError(f"ImageWarp: found input of shape {tuple(x.shape)}; expected [T, B, C, H, W]")
+        steps, samples, channels, height, width = x.shape
+        angle = _draw(rng, samples, np.deg2rad(self.degrees))[:, None, None]
+        sy, sx = (torch.exp(_draw(rng, samples, self.stretch))[:, None, None] for _ in range(2))
+        oy, ox = (_draw(rng, samples, self.shift)[:, None, None] for _ in range(2))
+        y = (torch.arange(height) - (height - 1) / 2)[None, :, None]
+        z = (torch.arange(width) - (width - 1) / 2)[None, None, :]
+        row = torch.round((angle.cos() * y - angle.sin() * z) * sy + oy + (height - 1) / 2).long()
+        column = torch.round((angle.sin() * y + angle.cos() * z) * sx + ox + (width - 1) / 2).long()
+        inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+        source = (row.clamp(0, height - 1) * width + column.clamp(0, width - 1)).view(1, samples, 1, -1)
+        flat = torch.gather(x.flatten(3), 3, source.expand(steps, samples, channels, -1))
+        return (flat * inside.view(1, samples, 1, -1)).view_as(x)
 
 
 def augmented(x: Tensor, transforms: Sequence[Transform], rng: np.random.Generator) -> Tensor:

@@ -34,6 +34,7 @@ def scores(y: Tensor, readout: str) -> Tensor:
         ShapeError: y has other axes.
 
     Example:
+        >>> import torch
         >>> scores(torch.tensor([[[0.0, 1.0]], [[2.0, 1.0]]]), "max")
         tensor([[2., 1.]])
     """

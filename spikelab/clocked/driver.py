@@ -8,106 +8,26 @@ values enter, and which primitives there are; the walk stays the same.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from spikelab.clocked.inputs import as_inputs
+from spikelab.clocked.linear_map import LinearMap
+from spikelab.clocked.result import Run, RunState, start_history, start_state, type_cast
 from spikelab.counts import Counts, PopulationCount
-from spikelab.errors import ShapeError, UnsupportedError, Violation, unknown_name
+from spikelab.errors import UnsupportedError, Violation, unknown_name
 from spikelab.network import Network, Population, Projection
 from spikelab.neurons.primitives import NUMPY
 from spikelab.neurons.trace import operations, trace
 from spikelab.ops import Op, OpCount
-from spikelab.ops.scatter import Scatter, active
 
-__all__ = [
-    "Float32",
-    "LinearMap",
-    "Run",
-    "RunState",
-    "as_inputs",
-    "population_count",
-    "run",
-    "start_history",
-    "start_state",
-]
+__all__ = ["Float32", "population_count", "run"]
 
 Array = NDArray[Any]
-
-
-@dataclass(frozen=True, eq=False)
-class RunState:
-    """Where a run stopped: pass it to the next run to continue.
-
-    Args:
-        neurons: per population the state, each variable [B, *shape].
-        history: per population its last outputs [longest delay, B, *shape], oldest first.
-        step: steps run so far.
-    """
-
-    neurons: Mapping[str, Any]
-    history: Mapping[str, Array]
-    step: int = 0
-
-    def select(self, rows: Any) -> RunState:
-        """Keep the samples `rows` (one, several, a slice or a mask), in that order."""
-        rows = [rows] if isinstance(rows, int | np.integer) else rows
-        neurons = {n: type(s)(*(v[rows] for v in s)) for n, s in self.neurons.items()}
-        return RunState(neurons, {n: h[:, rows] for n, h in self.history.items()}, self.step)
-
-
-@dataclass(frozen=True, eq=False)
-class Run:
-    """What a run gave.
-
-    Args:
-        spikes: per population [T, B, *shape]; potentials where the neuron does not spike.
-        traces: per population and variable [T, B, *shape], as asked for.
-        state: pass it on to continue.
-        counts: operations and spikes.
-        outputs: names of the output populations.
-    """
-
-    spikes: Mapping[str, Array]
-    traces: Mapping[str, Mapping[str, Array]]
-    state: RunState
-    counts: Counts
-    outputs: tuple[str, ...]
-
-    @property
-    def output(self) -> Array:
-        """[T, B, *shape] output of the network, where it has just one."""
-        if len(self.outputs) != 1:
-            raise UnsupportedError(f"Run.output: the network has the outputs {self.outputs}; take one from Run.spikes")
-        return self.spikes[self.outputs[0]]
-
-
-class LinearMap:
-    """A linear op on one input shape, in float32: `finish(add(x, zeros))`."""
-
-    def __init__(self, op: Op, in_shape: tuple[int, ...]):
-        self.op, self.in_shape, self.out_shape = op, in_shape, op.out_shape(in_shape)
-        self.scatter: Scatter = op.scatter(in_shape)
-        self.fan_out = op.fan_out(in_shape)
-
-    def zeros(self, rows: int) -> Array:
-        """Accumulator [rows, n]."""
-        return np.zeros((rows, self.scatter.outputs), np.float32)
-
-    def add(self, x: Array, acc: Array) -> None:
-        """Add the contributions of x [rows, *in_shape]."""
-        self.scatter.add(active(x.reshape(len(x), -1)), acc)
-
-    def finish(self, acc: Array) -> Array:
-        """[rows, *out_shape] with divisor and bias."""
-        return self.scatter.finish(acc).reshape(len(acc), *self.out_shape)
-
-    def count(self, x: Array) -> OpCount:
-        """Operations for x [rows, *in_shape]."""
-        return self.op.count(x, self.fan_out)
 
 
 class Float32:
@@ -165,11 +85,6 @@ class Float32:
             raise UnsupportedError(f"{self.name}: the network breaks {len(violations)} rule(s):", violations)
         inputs = {n: self.enter(v) for n, v in as_inputs(net, x).items()}
         return _Walk(self, net, inputs, state, traces or {}).run()
-
-
-def type_cast(c: Any, dtype: Any) -> Any:
-    """A NamedTuple of coefficients or states in another number type."""
-    return type(c)(*(np.asarray(v.detach().cpu() if hasattr(v, "detach") else v, dtype)[()] for v in c))
 
 
 def population_count(population: Population, updates: int, active: int, z: Array) -> PopulationCount:
@@ -352,104 +267,6 @@ def _watched(f: SimpleNamespace) -> tuple[SimpleNamespace, list[Any]]:
         return f.count(v, threshold, most)
 
     return SimpleNamespace(**{**vars(f), "spike": spike, "count": count}), seen
-
-
-def start_state(net: Network, name: str, batch: int, dtype: Any, state: RunState | None) -> Any:
-    """State [B, *shape] of a population at the start: of an earlier run, or where the population begins.
-
-    Raises:
-        ShapeError: the earlier run was of another network or batch.
-    """
-    population = net.populations[name]
-    assert population.model is not None
-    expected = (batch, *population.shape)
-    initial = population.model.initial()
-    if state is None:
-        values = type_cast(type(initial)(**{**initial._asdict(), **population.initial}), dtype)
-        return type(values)(*(np.array(np.broadcast_to(v, expected)) for v in values))
-    s = state.neurons.get(name)
-    if s is None or s._fields != initial._fields or any(np.shape(v) != expected for v in s):
-        found = "nothing" if s is None else f"{type(s).__name__} of shape {np.shape(s[0])}"
-        raise ShapeError(
-            f"state of {name}: found {found}; expected {type(initial).__name__} of shape {expected}; "
-            "a state belongs to one network and one batch (state.select(rows) drops samples)"
-        )
-    return type(initial)(*(np.array(v, dtype) for v in s))
-
-
-def start_history(net: Network, batch: int, dtype: Any, state: RunState | None) -> dict[str, Array]:
-    """Last outputs [longest delay, B, *shape] of each population that feeds a delayed projection.
-
-    Raises:
-        ShapeError: the earlier run was of another network or batch.
-    """
-    result = {}
-    for name, population in net.populations.items():
-        depth = net.history(name)
-        if not depth:
-            continue
-        expected = (depth, batch, *population.shape)
-        old = np.zeros(expected, dtype) if state is None else state.history.get(name)
-        if old is None or old.shape != expected:
-            found = "nothing" if old is None else f"shape {old.shape}"
-            raise ShapeError(
-                f"state: history of {name}: found {found}; expected {expected}; "
-                "pass the state of a run of this network and batch"
-            )
-        result[name] = old
-    return result
-
-
-def as_inputs(net: Network, x: Any) -> dict[str, NDArray[np.float32]]:
-    """Inputs by name as float32 [T, B, *shape].
-
-    Args:
-        net: the network.
-        x: array or tensor [T, B, *shape], `Events` (binned by `dt`, one sample), or a mapping of these.
-
-    Raises:
-        ShapeError: an input is missing, unknown, empty, of the wrong shape or dtype, or holds NaN.
-    """
-    given = dict(x) if isinstance(x, Mapping) else {net.inputs[0]: x}
-    if not isinstance(x, Mapping) and len(net.inputs) > 1:
-        raise ShapeError(f"input: the network has the inputs {net.inputs}; pass a mapping by name")
-    for name in given:
-        if name not in net.inputs:
-            raise unknown_name("input: population", name, net.inputs)
-    result: dict[str, NDArray[np.float32]] = {}
-    for name in net.inputs:
-        if name not in given:
-            raise ShapeError(f"input {name}: missing; pass a mapping with {net.inputs}")
-        result[name] = _as_input(name, given[name], net.populations[name].shape, net.dt)
-    lengths = {n: v.shape[:2] for n, v in result.items()}
-    if len(set(lengths.values())) > 1:
-        raise ShapeError(f"inputs of (T, B) {lengths}; all must have the same steps and samples")
-    return result
-
-
-def _as_input(name: str, x: Any, shape: tuple[int, ...], dt: Any) -> NDArray[np.float32]:
-    if not isinstance(x, np.ndarray) and not hasattr(x, "detach"):
-        from spikelab.events import Events, bin_events
-
-        if isinstance(x, Events):
-            x = bin_events(x, dt=dt)[:, None]
-    array = np.asarray(x.detach().cpu() if hasattr(x, "detach") else x)
-    if array.dtype.kind not in "fiub":
-        raise ShapeError(f"input {name}: found dtype {array.dtype}; expected real numbers")
-    if array.ndim != len(shape) + 2 or array.shape[2:] != shape:
-        axes = ", ".join(map(str, shape))
-        hint = "; add the batch axis with x[:, None]" if array.shape[1:] == shape else ""
-        raise ShapeError(f"input {name}: found shape {array.shape}; expected [T, B, {axes}]{hint}")
-    if array.shape[0] == 0 or array.shape[1] == 0:
-        raise ShapeError(
-            f"input {name}: found {array.shape[0]} steps and {array.shape[1]} samples; expected at least one of each"
-        )
-    with np.errstate(over="ignore"):
-        result = np.ascontiguousarray(array, dtype=np.float32)
-    if array.dtype.kind == "f" and not np.isfinite(result).all():
-        bad = np.argwhere(~np.isfinite(result))[0].tolist()
-        raise ShapeError(f"input {name}: found {result[tuple(bad)]} at {bad}; expected finite numbers")
-    return result
 
 
 def run(net: Network, x: Any, **options: Any) -> Run:

@@ -74,7 +74,8 @@ class Dataset:
             dt: [s] length of a step, or a string with a unit.
             steps: number of steps T; None takes as many as the longest recording needs.
             start_us: [us] start of step 0.
-            late: `"error"` refuses events after the last step; `"drop"` leaves them out, `dropped` of the frames says how many.
+            late: `"error"` refuses events after the last step; `"drop"` leaves them out: `dropped` of the frames
+                says how many.
 
         Returns:
             Training and test frames.

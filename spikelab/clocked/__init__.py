@@ -1,0 +1,19 @@
+"""The clocked driver and its float32 reference, and what a run gives."""
+
+from spikelab.clocked.driver import Float32, population_count, run
+from spikelab.clocked.inputs import as_inputs
+from spikelab.clocked.linear_map import LinearMap
+from spikelab.clocked.result import Run, RunState, start_history, start_state, type_cast
+
+__all__ = [
+    "Float32",
+    "LinearMap",
+    "Run",
+    "RunState",
+    "as_inputs",
+    "population_count",
+    "run",
+    "start_history",
+    "start_state",
+    "type_cast",
+]

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import multiprocessing
+
+import numpy as np
+import pytest
+from spikelab.errors import ShapeError
+from spikelab.events import Events, Recordings
+
+
+def make(count: int = 5) -> Recordings:
+    trains = [Events.from_columns([k, k + 1], [k, 0], shape=(8,)) for k in range(count)]
+    return Recordings.of(trains, np.arange(count) % 2, ("a", "b"), {"speaker": np.arange(count) * 10})
+
+
+def test_recordings_are_a_sequence() -> None:
+    recordings = make()
+    assert len(recordings) == 5
+    assert [int(events.t[0]) for events in recordings] == [0, 1, 2, 3, 4]
+    assert recordings[-1].t[0] == 4
+    assert [int(events.t[0]) for events in recordings[1:3]] == [1, 2]
+    with pytest.raises(IndexError):
+        recordings[5]
+
+
+def test_select_by_number_and_by_mask_keeps_labels_and_metadata() -> None:
+    recordings = make()
+    for chosen in ([3, 1], np.array([3, 1])):
+        part = recordings.select(chosen)
+        assert [int(events.t[0]) for events in part] == [3, 1]
+        assert part.labels.tolist() == [1, 1]
+        assert part.metadata["speaker"].tolist() == [30, 10]
+    assert recordings.select(recordings.metadata["speaker"] > 20).labels.tolist() == [1, 0]
+    assert len(recordings.select([])) == 0
+    assert recordings.select([3, 1]).select([1])[0].t[0] == 1
+
+
+def test_join_puts_sets_one_after_the_other() -> None:
+    joined = Recordings.join([make(2), make(3).select([2])])
+    assert [int(events.t[0]) for events in joined] == [0, 1, 2]
+    assert joined[2].t[0] == 2
+    assert joined.metadata["speaker"].tolist() == [0, 10, 20]
+
+
+def test_join_of_unlike_sets_is_refused() -> None:
+    other = Recordings.of([Events.from_columns([0], [0], shape=(9,))], [0], ("a", "b"))
+    for parts in ([make(), other], []):
+        with pytest.raises(ShapeError, match=r"Recordings\.join"):
+            Recordings.join(parts)
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    one = Events.from_columns([0], [0], shape=(9,))
+    two = Events.from_columns([0], [0], shape=(8,))
+    for events, labels, classes, metadata, message in (
+        ([one, two], [0, 0], ("a",), {}, "one sensor"),
+        ([], [], ("a",), {}, "one sensor"),
+        ([one], [0, 0], ("a",), {}, "a label for each"),
+        ([one], [1], ("a",), {}, r"labels\[0\] = 1"),
+        ([one], [-1], ("a",), {}, r"labels\[0\] = -1"),
+        ([one], [0], ("a",), {"speaker": np.zeros(2)}, "metadata 'speaker'"),
+    ):
+        with pytest.raises(ShapeError, match=message):
+            Recordings.of(events, labels, classes, metadata)
+
+
+def first_time(recordings: Recordings) -> int:
+    return int(Recordings.join([recordings.select([2]), recordings])[0].t[0])
+
+
+def test_recordings_travel_to_other_processes() -> None:
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        try:
+            assert pool.apply(first_time_of_pickled, (make(),)) == 2
+        finally:
+            pool.terminate()
+
+
+first_time_of_pickled = first_time
