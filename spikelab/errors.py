@@ -72,7 +72,11 @@ class FormatError(SpikelabError, ValueError):
         self.path = fspath(path)
         self.offset = offset
         where = self.path if offset is None else f"{self.path}, byte {offset}"
+        self._message = message
         super().__init__(f"{where}: {message}")
+
+    def __reduce__(self) -> tuple[type, tuple[str, str, int | None]]:
+        return type(self), (self.path, self._message, self.offset)
 
 
 class UnsupportedError(SpikelabError, NotImplementedError):

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from spikelab.agreement import Agreement, agreement
 from spikelab.network import Network
+from spikelab.nn.layers import evaluating
 from spikelab.nn.tracing import named_layers
 
 __all__ = ["Agreement", "compare", "layer_spikes"]
@@ -25,24 +26,20 @@ def layer_spikes(module: torch.nn.Module, net: Network, x: Tensor) -> dict[str, 
     Returns:
         Per population [T, B, *shape].
     """
-    names = named_layers(module, net)
     seen: dict[str, Tensor] = {}
     handles = []
-    for name, layer in names:
+    with evaluating(module), torch.no_grad():
+        for name, layer in named_layers(module, net):
 
-        def keep(_: Any, __: Any, output: Any, name: str = name) -> None:
-            seen[name] = output[0].detach()
+            def keep(_: Any, __: Any, output: Any, name: str = name) -> None:
+                seen[name] = output[0].detach()
 
-        handles.append(layer.register_forward_hook(keep))
-    training = module.training
-    try:
-        module.eval()
-        with torch.no_grad():
+            handles.append(layer.register_forward_hook(keep))
+        try:
             module(x)
-    finally:
-        module.train(training)
-        for handle in handles:
-            handle.remove()
+        finally:
+            for handle in handles:
+                handle.remove()
     return seen
 
 

@@ -101,7 +101,7 @@ def _neuron(
         _flat(state),
         _flat(z),
         _flat(end),
-        kept.reshape(segments, len(state), -1).numpy(),
+        kept.reshape(segments, len(state), state[0].numel()).numpy(),
         every,
         torch.get_num_threads(),
     )
@@ -193,7 +193,9 @@ def _recurrent(
     with _FewThreads(*x.shape[1:]) as threads:
         for t in range(steps):
             torch.addmm(x[t], before, transposed, out=u[t])
-            k.forward([flat_u[t : t + 1]], scalars, arrays, now, flat_z[t : t + 1], then, flat_kept[t : t + 1], 1, threads)
+            k.forward(
+                [flat_u[t : t + 1]], scalars, arrays, now, flat_z[t : t + 1], then, flat_kept[t : t + 1], 1, threads
+            )
             now, then, before = then, now, z[t]
     if steps % 2 == 0:  # the last state went to the buffer that is not returned
         then[...] = now
@@ -310,7 +312,7 @@ def fused(
         coefficients: in the kernel's order, scalars without axes, then arrays [B, *shape].
         state: [states, B, *shape].
         key: of `named_kernel`.
-        every: steps between checkpoints.
+        every: steps between checkpoints; 0 keeps none, where no gradient is wanted.
 
     Returns:
         Output [T, B, *shape] and state at the end.

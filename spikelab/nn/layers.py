@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -18,6 +20,7 @@ __all__ = [
     "Linear",
     "Sequential",
     "SumPool2d",
+    "evaluating",
     "steps_as_samples",
     "whole_flatten",
 ]
@@ -34,6 +37,18 @@ _BATCH_ONLY = (
     torch.nn.BatchNorm2d,
     torch.nn.Dropout2d,
 )
+
+
+@contextmanager
+def evaluating(module: torch.nn.Module) -> Iterator[None]:
+    """Eval mode for a while; afterwards every part of the module has the mode that it had."""
+    modes = [(m, m.training) for m in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for m, training in modes:
+            m.training = training
 
 
 def steps_as_samples(module: Any, x: Tensor) -> Tensor:

@@ -92,9 +92,14 @@ class Neuron(torch.nn.Module):
         for name in self.learn:
             if name not in known:
                 raise unknown_name(f"{type(self).__name__}.learn: parameter", name, known)
-            value = torch.as_tensor(np.asarray(getattr(model, name)), dtype=torch.float64)
+            value = torch.as_tensor(np.array(getattr(model, name), np.float64))
             if self.shape is not None:
-                value = value.expand(self.shape)
+                try:
+                    value = value.expand(self.shape)
+                except RuntimeError:
+                    raise ShapeError(
+                        f"{type(self).__name__}.{name}: shape {tuple(value.shape)} does not broadcast to shape={self.shape}"
+                    ) from None
             positive = known[name]["positive"]
             start = (value.log() if positive else value).to(torch.get_default_dtype()).clone()
             self.register_parameter(_stored(name, positive), torch.nn.Parameter(start))
@@ -204,7 +209,7 @@ class Neuron(torch.nn.Module):
         for name, value in zip(state.neuron._fields, state.neuron, strict=True):
             if not isinstance(value, Tensor) or value.shape != x.shape[1:]:
                 raise ShapeError(
-                    f"{type(self).__name__}: found state {name} of shape {np.shape(value)}; "
+                    f"{type(self).__name__}: found state {name} of shape {tuple(np.shape(value))}; "
                     f"expected {tuple(x.shape[1:])}; "
                     "a state belongs to one batch: start the new one with state=None"
                 )
@@ -282,14 +287,15 @@ def set_dt(module: torch.nn.Module, dt: Quantity) -> None:
         0.005
     """
     value = seconds(dt)
-    for name, layer in module.named_modules():
-        if isinstance(layer, Neuron):
-            if layer.dt is not None and not math.isclose(layer.dt, value, rel_tol=1e-9):
-                raise UnitError(
-                    f"layer {name or type(layer).__name__}: found dt {layer.dt} s; expected {value} s; "
-                    "use one dt for data, layers and network"
-                )
-            layer.dt = value
+    found = [(name, layer) for name, layer in module.named_modules() if isinstance(layer, Neuron)]
+    for name, layer in found:  # all are checked before one is changed
+        if layer.dt is not None and not math.isclose(layer.dt, value, rel_tol=1e-9):
+            raise UnitError(
+                f"layer {name or type(layer).__name__}: found dt {layer.dt} s; expected {value} s; "
+                "use one dt for data, layers and network"
+            )
+    for _, layer in found:
+        layer.dt = value
 
 
 def _split(kwargs: dict[str, Any], model: type[NeuronModel]) -> tuple[NeuronModel, dict[str, Any]]:

@@ -9,7 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from spikelab.errors import ShapeError
 from spikelab.nn.data import batches, frames
+from spikelab.nn.layers import evaluating
 from spikelab.nn.neuron import Neuron
 from spikelab.train.losses import scores
 
@@ -89,16 +91,13 @@ def evaluate(model: torch.nn.Module, data: Any, *, batch_size: int = 256, readou
         ShapeError: the data do not fit the model.
     """
     samples = frames(data)
-    training = model.training
-    model.eval()
     predictions, losses, labels = [], 0.0, []
-    try:
-        with torch.no_grad(), Rates(model) as rates:
-            for x, y in batches(samples, batch_size):
-                s = scores(model(x)[0], readout)
-                losses += float(torch.nn.functional.cross_entropy(s, y, reduction="sum"))
-                predictions.append(s.argmax(1).numpy())
-                labels.append(y.numpy())
-    finally:
-        model.train(training)
+    with evaluating(model), torch.no_grad(), Rates(model) as rates:
+        for x, y in batches(samples, batch_size):
+            s = scores(model(x)[0], readout)
+            if int(y.max()) >= s.shape[1]:
+                raise ShapeError(f"evaluate: found label {int(y.max())}, but the model has {s.shape[1]} outputs")
+            losses += float(torch.nn.functional.cross_entropy(s, y, reduction="sum"))
+            predictions.append(s.argmax(1).numpy())
+            labels.append(y.numpy())
     return Evaluation(losses / len(samples), np.concatenate(predictions), np.concatenate(labels), rates.mean)

@@ -15,6 +15,7 @@ import torch
 
 from spikelab.errors import ShapeError, UnitError, UnsupportedError
 from spikelab.nn.data import Frames, batches, frames
+from spikelab.nn.layers import evaluating
 from spikelab.nn.neuron import set_dt
 from spikelab.train.augment import Transform, augmented
 from spikelab.train.checkpoint import Checkpoint, load_checkpoint, restore, save_checkpoint
@@ -180,11 +181,8 @@ def _share_dt(model: torch.nn.Module, data: Frames) -> None:
 def _check_output(model: torch.nn.Module, data: Frames, readout: str) -> None:
     """One sample through the model before anything is trained."""
     x, _ = next(batches(data, 1))
-    training = model.training
-    model.eval()
-    with torch.no_grad():
+    with evaluating(model), torch.no_grad():
         out = model(x)
-    model.train(training)
     if not isinstance(out, tuple) or len(out) != 2:
         raise ShapeError(f"fit: the model returned {type(out).__name__}; expected (y, state), as nn.Sequential does")
     classes, largest = scores(out[0], readout).shape[1], int(data.labels.max())

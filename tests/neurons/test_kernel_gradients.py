@@ -84,7 +84,7 @@ def test_every_gradient_equals_that_of_a_loop_written_by_hand(model: NeuronModel
 
     leaves = {name: torch.tensor(v, requires_grad=True) for name, v in {**c, "x": x, "start": start}.items()}
     outputs, last = by_hand(model, leaves["x"], leaves["start"], leaves, through)
-    assert np.array_equal(outputs.detach(), z) and 0.02 < z.mean() < 0.5
+    assert np.array_equal(outputs.detach(), z) and 0.02 < z.mean() < 0.7
     torch.autograd.backward([outputs, last], [torch.tensor(gz), torch.tensor(gs)])
     found = {"x": gx, "start": g0, **dict(zip(k.wanted, gc, strict=True))}
     for name, value in found.items():

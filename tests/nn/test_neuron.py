@@ -21,6 +21,7 @@ from spikelab.neurons import threads
 from spikelab.neurons.model import parameters
 from spikelab.nn.neuron import LayerState
 
+# Few combinations of model, flags, surrogate, dtype and learnt parameters: each is a kernel to compile.
 LAYERS: dict[str, Callable[..., nn.Neuron]] = {
     "LIF": lambda **k: nn.LIF(tau_mem="8 ms", v_threshold=0.6, v_leak=0.05, dt="1 ms", **k),
     "CubaLIF": lambda **k: nn.CubaLIF(tau_syn="3 ms", tau_mem="8 ms", v_threshold=1.5, reset="soft", dt="1 ms", **k),
@@ -28,6 +29,11 @@ LAYERS: dict[str, Callable[..., nn.Neuron]] = {
     "LI": lambda **k: nn.LI(tau_mem="8 ms", dt="1 ms", **k),
     "CubaLI": lambda **k: nn.CubaLI(tau_syn="3 ms", input_gain="1-a", dt="1 ms", **k),
 }
+
+
+def learning(name: str, shape: Any, **more: Any) -> nn.Neuron:
+    """A layer that learns all of its parameters."""
+    return LAYERS[name](learn=tuple(parameters(LAYERS[name]().model)), shape=shape, **more)
 
 
 def signal(*shape: int, dtype: torch.dtype = torch.float32, seed: int = 0) -> Tensor:
@@ -45,20 +51,18 @@ def gradients(layer: nn.Neuron, x: Tensor, state: Any = None) -> tuple[Tensor, d
     layer.zero_grad()
     ((y * weight).sum() + sum(v.sum() for v in end.neuron)).backward()
     found = {"x": x.grad, **{f"state {k}": v.grad for k, v in enumerate(values)}}
-    return y.detach(), {**found, **{n: p.grad.clone() for n, p in layer.named_parameters()}}  # type: ignore[union-attr,dict-item]
+    for n, p in layer.named_parameters():
+        found[n] = torch.zeros_like(p) if p.grad is None else p.grad.clone()
+    return y.detach(), found  # type: ignore[return-value]
 
 
 @pytest.mark.parametrize("name", LAYERS)
 def test_fused_kernels_equal_the_plain_loop_in_values_and_gradients(name: str) -> None:
-    learn = tuple(parameters(LAYERS[name]().model))
-    x, found = signal(40, 3, 7), []
-    for fused in (True, False):
-        layer = LAYERS[name](learn=learn, shape=7, fused=fused)
-        found.append(gradients(layer, x))
-    (y, ours), (z, theirs) = found
+    (y, ours), (z, theirs) = (gradients(learning(name, 7, fused=fused), signal(40, 3, 7)) for fused in (True, False))
     assert torch.equal(y, z)
     assert name.endswith("LI") or 10 < y.count_nonzero() < y.numel() / 2
-    assert ours.keys() == theirs.keys() and len(ours) == 1 + len(LAYERS[name]().model.initial()) + len(learn)
+    layer = learning(name, 7)
+    assert ours.keys() == theirs.keys() and len(ours) == 1 + len(layer.model.initial()) + len(layer.learn)
     for key, value in ours.items():
         scale = theirs[key].abs().max()
         assert torch.allclose(value, theirs[key], rtol=1e-5, atol=float(1e-5 * scale)), key
@@ -192,9 +196,8 @@ def test_a_recurrent_layer_needs_a_size_with_one_axis() -> None:
         LAYERS["LIF"](recurrent=True, shape=(2, 3))
 
 
-@pytest.mark.parametrize("name", ["LI", "CubaLI"])
-def test_gradients_of_parameters_equal_finite_differences_where_the_layer_is_smooth(name: str) -> None:
-    layer = LAYERS[name](learn=("tau_mem", "v_leak")).double()
+def test_gradients_of_parameters_equal_finite_differences_where_the_layer_is_smooth() -> None:
+    layer = learning("LI", None).double()
     x = signal(12, 2, 3, dtype=torch.float64).detach()
     names = [n for n, _ in layer.named_parameters()]
 
@@ -207,7 +210,7 @@ def test_gradients_of_parameters_equal_finite_differences_where_the_layer_is_smo
 
 
 def test_time_constants_stay_positive_whatever_training_does() -> None:
-    layer = LAYERS["LIF"](learn=("tau_mem", "v_threshold"), shape=3)
+    layer = learning("LIF", 3)
     optimiser = torch.optim.SGD(layer.parameters(), lr=1e4)
     for _ in range(3):
         optimiser.zero_grad()
@@ -222,29 +225,31 @@ def test_the_reset_passes_gradients_only_when_asked_to() -> None:
     # One neuron that spikes at step 0: v1 = a (v0 - th z0) + x1, so dz1/dx0 = slope(v1 - th) a (1 - th slope(v0 - th)).
     x = torch.tensor([1.25, 0.5]).reshape(2, 1, 1)
     found = {}
-    for detach in (True, False):
+    for detach, fused in ((True, False), (False, False), (False, True)):
         u = x.clone().requires_grad_(True)
-        layer = nn.LIF(tau_mem="10 ms", reset="soft", detach_reset=detach, surrogate=nn.SuperSpike(1.0), dt="1 ms")
+        how = {"surrogate": nn.SuperSpike(1.0), "detach_reset": detach, "fused": fused}
+        layer = nn.LIF(tau_mem="10 ms", reset="soft", dt="1 ms", **how)
         y, _ = layer(u)
         assert y.flatten().tolist() == [1.0, 0.0]
         y[1].sum().backward()
-        found[detach] = float(u.grad[0])  # type: ignore[index]
+        found[detach, fused] = float(u.grad[0])  # type: ignore[index]
     a = np.exp(-0.1)
     slope = lambda d: 1 / (abs(d) + 1) ** 2
     v1 = a * 0.25 + 0.5
-    assert found[True] == pytest.approx(slope(v1 - 1) * a, rel=1e-5)
-    assert found[False] == pytest.approx(slope(v1 - 1) * a * (1 - slope(0.25)), rel=1e-5)
+    assert found[True, False] == pytest.approx(slope(v1 - 1) * a, rel=1e-5)
+    for fused in (True, False):
+        assert found[False, fused] == pytest.approx(slope(v1 - 1) * a * (1 - slope(0.25)), rel=1e-5)
 
 
 def test_copies_and_state_dicts_carry_everything() -> None:
     torch.manual_seed(0)
-    layer, x = LAYERS["CubaLIF"](learn=("tau_mem", "tau_syn"), shape=4, recurrent=True), signal(20, 2, 4)
+    layer, x = learning("CubaLIF", 4, recurrent=True), signal(20, 2, 4)
     with torch.no_grad():
         for p in layer.parameters():
             p.add_(0.1)
     y = layer(x)[0]
     assert torch.equal(copy.deepcopy(layer)(x)[0], y)
-    fresh = LAYERS["CubaLIF"](learn=("tau_mem", "tau_syn"), shape=4, recurrent=True)
+    fresh = learning("CubaLIF", 4, recurrent=True)
     assert not torch.equal(fresh(x)[0], y)
     file = io.BytesIO()
     np.savez(file, **{k: v.numpy() for k, v in layer.state_dict().items()})
@@ -278,8 +283,8 @@ def test_layers_run_in_forked_workers_after_threads_were_used(monkeypatch: pytes
 
 def test_per_channel_parameters_broadcast() -> None:
     tau = np.array([5e-3, 20e-3]).reshape(2, 1, 1)
-    layer = nn.LI(tau_mem=tau, dt="1 ms")
-    y, _ = layer(torch.ones(30, 3, 2, 4, 5))
+    layer = nn.LI(tau_mem=tau, learn=("tau_mem", "v_leak"), shape=(2, 4, 5), dt="1 ms")
+    y = layer(torch.ones(30, 3, 2, 4, 5))[0].detach()
     assert torch.equal(y[:, :, 0], y[:, :1, 0, :1, :1].expand(30, 3, 4, 5))
     expected = (1 - np.exp(-30e-3 / tau)) / (1 - np.exp(-1e-3 / tau))
     np.testing.assert_allclose(y[-1, 0, :, 0, 0], expected.ravel(), rtol=1e-4)
@@ -287,8 +292,9 @@ def test_per_channel_parameters_broadcast() -> None:
 
 @pytest.mark.parametrize("name", LAYERS)
 def test_a_layer_gives_the_bits_of_its_network(name: str) -> None:
-    layer, x = LAYERS[name](), signal(40, 3, 7).detach()
-    y, state = layer(x)
+    layer, x = learning(name, 7), signal(40, 3, 7).detach()
+    with torch.no_grad():
+        y, state = layer(x)
     result = run(nn.to_network(layer, 7), x)
     np.testing.assert_array_equal(y.numpy(), result.output)
     np.testing.assert_array_equal(torch.stack(list(state.neuron)).numpy(), np.stack(result.state.neurons[name.lower()]))

@@ -32,6 +32,7 @@ _MOST_DEPTH = 64
 _INFLATION = 1100  # deflate packs at most 1032:1 (zlib technical details), lzf 88:1
 _SLACK = 2**16
 _MOST_TEXT = 2**26
+_MOST_STRINGS = 2**20
 _FILTERS = {1: "deflate", 2: "shuffle", 3: "fletcher32", 32000: "lzf"}
 _DEFLATE = 1
 
@@ -140,10 +141,9 @@ class _Loader:
             raise self.bad(where, f"{stored} stored bytes", f"no more than the {self.size} of the file")
         whole = 0 if data.chunks is None else math.prod(data.chunks) * data.dtype.itemsize
         for number in (declared, whole):
-            if number > _INFLATION * stored + (_SLACK if stored else 0):
-                raise self.bad(
-                    where, f"{number} bytes declared and {stored} stored", f"at most {_INFLATION} times as many"
-                )
+            most = stored if data.chunks is None else _INFLATION * stored + (_SLACK if stored else 0)
+            if number > most:
+                raise self.bad(where, f"{number} bytes declared and {stored} stored", f"at most {most}")
             self._take(number, where)
         if data.chunks is not None:
             self._filters(data, where, whole + 4)  # fletcher32 adds four bytes
@@ -183,6 +183,8 @@ class _Loader:
 
         if data.shape == ():
             return decode(data[()])
+        if data.size > _MOST_STRINGS:
+            raise self.bad(where, f"{data.size} strings", f"at most {_MOST_STRINGS}")
         result = np.empty(data.shape, object)
         for first in range(0, len(data), 64):  # in parts: all strings may point to one large block
             part = data[first : first + 64]

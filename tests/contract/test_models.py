@@ -1,0 +1,141 @@
+"""The public contract of neurons, on ours and on one that somebody else wrote."""
+
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import pytest
+
+from spikelab.errors import UnitError, UnsupportedError
+from spikelab.neurons import IF, LIF, CubaLI, CubaLIF, NeuronModel, parameter
+from spikelab.neurons.lif import LIFState
+from spikelab.neurons.model import MATHS, Maths, decay
+from spikelab.testing import check_model
+
+
+class AdaptiveState(NamedTuple):
+    """v: membrane [V]; w: what is added to the threshold [V]."""
+
+    v: Any
+    w: Any
+
+
+class AdaptiveCoefficients(NamedTuple):
+    """What the step of `Adaptive` needs."""
+
+    a_mem: Any
+    a_ada: Any
+    v_threshold: Any
+    jump: Any
+    zero: Any
+    sharpness: Any
+    kick: Any
+
+
+@dataclass(frozen=True, eq=False)
+class Adaptive(NeuronModel):
+    """A third party's neuron: exponential onset, and a threshold that jumps with each spike and decays."""
+
+    tau_mem: Any = parameter(20e-3, unit="s", doc="membrane time constant", positive=True)
+    tau_ada: Any = parameter("50 ms", unit="s", doc="time constant of the threshold", positive=True)
+    v_threshold: Any = parameter(1.0, unit="V", doc="threshold at rest")
+    sharpness: Any = parameter(0.5, unit="V", doc="width of the onset", positive=True)
+    jump: Any = parameter(0.3, unit="V", doc="rise of the threshold with a spike")
+
+    State, Coefficients = AdaptiveState, AdaptiveCoefficients
+    state_units = ("V", "V")
+    coefficient_units = ("1", "1", "V", "V", "V", "V", "V")
+
+    @property
+    def step(self) -> Any:
+        """Decay, add input and onset, compare with the raised threshold, reset to 0."""
+        return adaptive_step
+
+    def coefficients(self, dt: float, discretisation: Any, m: Maths = MATHS) -> AdaptiveCoefficients:
+        """Decays; the onset's gain is the same for any dt here."""
+        a, b = (decay(tau, dt, discretisation, m) for tau in (self.tau_mem, self.tau_ada))
+        return AdaptiveCoefficients(a, b, self.v_threshold, self.jump, 0.0, self.sharpness, 0.02)
+
+    def initial(self) -> AdaptiveState:
+        """At rest."""
+        return AdaptiveState(0.0, 0.0)
+
+
+def adaptive_step(x: Any, s: Any, c: Any, f: Any) -> Any:
+    onset = f.exp(f.divide(f.minimum(s.v, c.v_threshold) - c.v_threshold, c.sharpness))
+    v = c.a_mem * s.v + x + c.kick * onset
+    z = f.spike(v - c.v_threshold - f.maximum(s.w, c.zero))
+    held = f.detach(z)
+    return z, AdaptiveState(f.select(held, c.zero, v), c.a_ada * s.w + held * c.jump)
+
+
+MODELS = [
+    LIF(v_leak=0.05, v_reset=-0.1),
+    LIF(reset="undecayed", comparison=">=", input_gain="1-a"),
+    LIF(reset="soft", comparison=">=", spikes="many"),
+    CubaLIF(reset="soft", synapse="add_then_decay", input_gain="dt/tau"),
+    IF(reset="soft"),
+    CubaLI(input_gain="dt/tau"),
+    Adaptive(),
+]
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda m: " ".join((type(m).__name__, *m.flags().values())))
+def test_a_model_keeps_the_contract(model: NeuronModel) -> None:
+    gain = model.flags().get("input_gain", "one")
+    check_model(model, drive=0.4 if gain == "one" else 8.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Wrong(LIF):
+    """A LIF with one mistake, which the contract must find."""
+
+    mistake: str = ""
+
+    @property
+    def step(self) -> Any:
+        """As LIF, but for the mistake."""
+        step = LIF().step
+        if self.mistake == "unit":
+            return lambda x, s, c, f: (f.spike(s.v), LIFState(s.v * s.v + x))
+        if self.mistake == "literal":
+            return lambda x, s, c, f: (f.spike(s.v), LIFState(2 * s.v + x))
+        return step
+
+    @property
+    def leap(self) -> Any:
+        """As LIF, but for the mistake."""
+        right = LIF().leap
+        if self.mistake == "leap":
+            return lambda x, s, c, n: right(x, s, c, n - 1)  # type: ignore[misc]
+        return right
+
+    @property
+    def quiet(self) -> Any:
+        """As LIF, but for the mistake."""
+        return (lambda x, s, c: True) if self.mistake == "quiet" else LIF().quiet
+
+    def coefficients(self, dt: float, discretisation: Any, m: Maths = MATHS) -> Any:
+        """As LIF, but for the mistake."""
+        right = super().coefficients(dt, discretisation, m)
+        if self.mistake == "detached" and hasattr(self.tau_mem, "detach"):
+            return right._replace(a_mem=float(right.a_mem))
+        return right
+
+
+@pytest.mark.parametrize(
+    ("mistake", "error", "message"),
+    [
+        ("unit", UnitError, r"step: V\^2|step: .* \+ V; both sides must have one unit"),
+        ("literal", UnsupportedError, "make the literal a coefficient"),
+        ("leap", AssertionError, r"Wrong, exponential: leap over \d+ steps is off by"),
+        ("quiet", AssertionError, r"Wrong, exponential: quiet\(.*\) holds, yet it spikes within \d+ steps"),
+    ],
+)
+def test_the_contract_finds_a_mistake(mistake: str, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        check_model(Wrong(mistake=mistake))
+
+
+def test_a_drive_too_small_to_spike_is_no_proof() -> None:
+    with pytest.raises(AssertionError, match="the output is 0 throughout, which proves nothing; use a larger drive"):
+        check_model(replace(LIF(), v_threshold=1e6))

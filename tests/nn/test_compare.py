@@ -1,0 +1,72 @@
+"""`compare`: the spikes of a module against those of its network, layer by layer."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from spikelab import nn
+from spikelab.nn.compare import layer_spikes
+
+
+def model() -> nn.Sequential:
+    torch.manual_seed(0)
+    made = nn.Sequential(
+        nn.Linear(20, 16),
+        nn.LIF(recurrent=True, dt="1 ms"),
+        nn.Dropout(0.5),
+        nn.Linear(16, 8),
+        nn.LIF(dt="1 ms"),
+        nn.Linear(8, 3),
+        nn.LI(dt="1 ms"),
+    )
+    nn.initialise(made, gain=2.5)
+    return made.eval()
+
+
+X = (torch.rand(100, 6, 20, generator=torch.Generator().manual_seed(0)) < 0.2).float()
+
+
+def test_a_module_agrees_with_its_network() -> None:
+    made = model()
+    found = nn.compare(made, nn.to_network(made, 20), X)
+    assert found.decisions == 100 * 6 * (16 + 8) and found.reference_spikes > 500
+    assert found.explained and found.predictions_differing == 0
+    assert nn.compare(made, nn.to_network(made, 20), X.numpy()) == found
+
+
+def test_a_changed_weight_is_found_in_its_layer() -> None:
+    made = model()
+    net = nn.to_network(made, 20)
+    with torch.no_grad():
+        made[3].weight.mul_(1.2)
+    found = nn.compare(made, net, X)
+    assert found.differing > 0 and not found.explained
+    assert {d.population for d in found.first} == {"lif_4"}
+
+
+def test_it_runs_in_eval_mode_and_leaves_the_mode_and_hooks_as_they_were() -> None:
+    made = model()
+    net = nn.to_network(made, 20)
+    made.train()
+    made[0].eval()  # a part that is frozen stays frozen
+    assert nn.compare(made, net, X).explained  # dropout would break it
+    assert made.training and not made[0].training and made[2].training
+    assert not any(m._forward_hooks for m in made.modules())
+
+
+def test_hooks_go_even_when_the_module_fails() -> None:
+    made = model()
+    net = nn.to_network(made, 20)
+    with pytest.raises(ValueError, match="layer 0"):
+        layer_spikes(made, net, X[..., :3])
+    assert not any(m._forward_hooks for m in made.modules())
+
+
+def test_spikes_bear_the_names_of_the_populations() -> None:
+    made = model()
+    net = nn.to_network(made, 20)
+    seen = layer_spikes(made, net, X)
+    assert set(seen) == {"lif_1", "lif_4", "li_6"}
+    np.testing.assert_array_equal(seen["li_6"], made(X)[0].detach())

@@ -1,0 +1,71 @@
+"""Arrays as data sets: every sample once, in order, as float32 tensors with time first."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from spikelab.errors import ShapeError
+from spikelab.nn.data import ArrayFrames, Frames, batches, frames
+
+X, LABELS = np.arange(4 * 7 * 3).reshape(4, 7, 3), np.arange(7) % 3
+
+
+@pytest.mark.parametrize("size", [1, 3, 7, 100])
+def test_batches_hold_every_sample_once_in_the_order_asked_for(size: int) -> None:
+    order = np.array([6, 0, 3, 1, 5, 2, 4])
+    parts = list(batches(frames((X, LABELS)), size, order))
+    assert [len(p.labels) for p in parts[:-1]] == [size] * (len(parts) - 1)
+    x, labels = torch.cat([p.x for p in parts], dim=1), torch.cat([p.labels for p in parts])
+    assert x.dtype == torch.float32 and labels.dtype == torch.int64
+    np.testing.assert_array_equal(x, X[:, order])
+    np.testing.assert_array_equal(labels, LABELS[order])
+
+
+def test_all_samples_come_in_order_where_none_is_given() -> None:
+    np.testing.assert_array_equal(torch.cat([p.labels for p in batches(frames((X, LABELS)), 2)]), LABELS)
+
+
+def test_tensors_are_taken_and_frames_pass_as_they_are() -> None:
+    data = frames((torch.tensor(X), torch.tensor(LABELS)))
+    assert isinstance(data, Frames) and len(data) == 7
+    assert frames(data) is data
+
+
+@pytest.mark.parametrize(
+    ("x", "labels", "message"),
+    [
+        (X[0], LABELS, r"expected \[T, N, \*shape\]"),
+        (X, LABELS[:-1], "found labels of int64 and shape .6,."),
+        (X, LABELS.astype(float), "float64"),
+        (X, LABELS - 1, "class numbers from 0"),
+        (X, np.eye(7, dtype=int), r"shape \(7, 7\)"),
+        (X[:, :0], LABELS[:0], "class numbers"),
+    ],
+)
+def test_data_that_do_not_fit_are_refused(x: Any, labels: Any, message: str) -> None:
+    with pytest.raises(ShapeError, match=message):
+        ArrayFrames(x, labels)
+
+
+@pytest.mark.parametrize("bad", [X, None, [X], "fsdd", (X, LABELS, LABELS)])
+def test_something_else_is_refused_by_name(bad: Any) -> None:
+    with pytest.raises(ShapeError, match=r"data: found .*; expected what sl.dataset"):
+        frames(bad)
+
+
+def test_a_data_set_without_samples_is_refused() -> None:
+    class Empty:
+        labels = np.zeros(0, np.int64)
+
+        def __len__(self) -> int:
+            return 0
+
+        def batch(self, indices: Any) -> Any:
+            raise AssertionError
+
+    with pytest.raises(ShapeError, match="no samples"):
+        frames(Empty())
