@@ -10,7 +10,12 @@ RULE = Violation("no_bias", "projection a->b", "a bias of 10 numbers", "none", "
 
 
 def test_every_error_is_one_of_ours_and_of_the_kind_python_has_for_it() -> None:
-    kinds = {ShapeError: ValueError, UnitError: ValueError, FormatError: ValueError, UnsupportedError: NotImplementedError}
+    kinds = {
+        ShapeError: ValueError,
+        UnitError: ValueError,
+        FormatError: ValueError,
+        UnsupportedError: NotImplementedError,
+    }
     for error, builtin in kinds.items():
         assert issubclass(error, SpikelabError) and issubclass(error, builtin)
     assert set(errors.__all__) == {e.__name__ for e in kinds} | {"SpikelabError", "Violation", "unknown_name"}

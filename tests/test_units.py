@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spikelab.errors import SpikelabError, UnitError
+from spikelab.errors import UnitError
 from spikelab.units import DIMENSIONLESS, Dimensioned, dimension, seconds, si
 
 GOOD: list[tuple[Any, str, float]] = [
@@ -53,14 +53,21 @@ def test_a_quantity_becomes_the_nearest_float_in_si(value: Any, unit: str, expec
     assert type(result) is float and result == expected
 
 
-@given(st.decimals(-1000, 1000, places=4), st.sampled_from([("fs", -15), ("ps", -12), ("us", -6), ("ms", -3), ("s", 0), ("Ms", 6)]))
+@given(
+    st.decimals(-1000, 1000, places=4),
+    st.sampled_from([("fs", -15), ("ps", -12), ("us", -6), ("ms", -3), ("s", 0), ("Ms", 6)]),
+)
 def test_a_text_is_rounded_once(number: Decimal, unit: tuple[str, int]) -> None:
     assert si(f"{number} {unit[0]}", "s") == float(number.scaleb(unit[1]))
 
 
 BAD: list[tuple[Any, str, str]] = [
     ("10", "s", r"tau: found '10' without a unit; expected a float in s or a string such as '10 ms'"),
-    ("10 mV", "s", r"tau: found '10 mV', which is in V; expected a quantity in s: a float in s or a string such as '10 ms'"),
+    (
+        "10 mV",
+        "s",
+        r"tau: found '10 mV', which is in V; expected a quantity in s: a float in s or a string such as '10 ms'",
+    ),
     ("10 s/V", "s", r"found '10 s/V', which is in s\^4 m\^-2 kg\^-1 A; expected a quantity in s"),
     ("10 S", "s", r"found '10 S', which is in S; expected a quantity in s"),
     ("10 xs", "s", r"unit 'xs' in '10 xs': unknown; expected one of s, Hz, .* with an SI prefix"),
@@ -102,8 +109,8 @@ def test_what_is_no_quantity_is_refused_with_its_place(value: Any, unit: str, me
 def test_any_text_gives_a_finite_float_or_a_unit_error(text: str, unit: str) -> None:
     try:
         assert math.isfinite(si(text, unit))
-    except SpikelabError as error:
-        assert isinstance(error, UnitError)
+    except UnitError:
+        pass
 
 
 def test_a_duration_is_above_zero() -> None:
@@ -115,13 +122,26 @@ def test_a_duration_is_above_zero() -> None:
 
 @pytest.mark.parametrize(
     ("left", "right"),
-    [("V/A", "ohm"), ("J/s", "W"), ("A*s", "C"), ("1/ohm", "S"), ("C/V", "F"), ("V*A*s", "J"), ("1/s", "Hz"), ("mV", "V"), ("1", "s/s")],
+    [
+        ("V/A", "ohm"),
+        ("J/s", "W"),
+        ("A*s", "C"),
+        ("1/ohm", "S"),
+        ("C/V", "F"),
+        ("V*A*s", "J"),
+        ("1/s", "Hz"),
+        ("mV", "V"),
+        ("1", "s/s"),
+    ],
 )
 def test_units_that_are_equal_by_physics_are_equal(left: str, right: str) -> None:
     assert dimension(left) == dimension(right)
 
 
-@pytest.mark.parametrize(("unit", "text"), [("V/A", "ohm"), ("J/s", "W"), ("s/s", "1"), ("1/s", "Hz"), ("V/s", "s^-4 m^2 kg A^-1"), ("m*m", "m^2")])
+@pytest.mark.parametrize(
+    ("unit", "text"),
+    [("V/A", "ohm"), ("J/s", "W"), ("s/s", "1"), ("1/s", "Hz"), ("V/s", "s^-4 m^2 kg A^-1"), ("m*m", "m^2")],
+)
 def test_a_dimension_is_written_as_the_unit_it_is_or_in_base_units(unit: str, text: str) -> None:
     assert str(dimension(unit)) == text
 

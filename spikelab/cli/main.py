@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -120,4 +121,4 @@ def export(
         from spikelab.cli.work import export_file
 
         report = export_file(model, output, to, extensions, if_convention, dt)
-        say(report.to_dict(), as_json, str(report))
+        say(asdict(report), as_json, str(report))

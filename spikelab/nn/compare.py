@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -62,5 +63,6 @@ def compare(module: torch.nn.Module, net: Network, x: Any) -> Agreement:
         >>> compare(module, net, torch.ones(10, 1, 3)).differing
         0
     """
-    tensor = torch.as_tensor(x, dtype=torch.float32)
-    return agreement(net, tensor.numpy(), layer_spikes(module, net, tensor))
+    array = np.asarray(x.detach().cpu() if isinstance(x, Tensor) else x, np.float32)
+    tensor = torch.tensor(array)
+    return agreement(net, array, layer_spikes(module, net, tensor))

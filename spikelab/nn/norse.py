@@ -114,7 +114,7 @@ def from_norse(module: torch.nn.Module) -> torch.nn.Module:
 
 
 def _inverse(x: Any) -> Tensor:
-    return torch.as_tensor(1.0 / torch.as_tensor(x, dtype=torch.float64), dtype=torch.float32)
+    return (1.0 / torch.tensor(x, dtype=torch.float64)).float()
 
 
 def to_norse(layer: torch.nn.Module) -> torch.nn.Module:
@@ -143,7 +143,7 @@ def to_norse(layer: torch.nn.Module) -> torch.nn.Module:
     euler = layer.discretisation == "euler" and flags.get("input_gain", "dt/tau") == "dt/tau"
     plain = flags.get("comparison", ">") == ">" and flags.get("spikes", "one") == "one" and not layer.recurrent
     plain = plain and flags.get("synapse", "decay_then_add") == "decay_then_add"
-    t = lambda v: torch.as_tensor(v, dtype=torch.float32)  # noqa: E731
+    t = lambda v: torch.tensor(v, dtype=torch.float32)  # noqa: E731
     if kind == "IF" and plain and flags["reset"] == "hard":
         return n.IAFCell(n.IAFParameters(v_th=t(m.v_threshold), v_reset=t(m.v_reset)), dt=dt)  # type: ignore[no-any-return]
     if kind == "CubaLIF" and euler and plain and flags["reset"] == "hard":

@@ -9,11 +9,10 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -77,35 +76,35 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
 
     Raises:
         FormatError: damaged, or not a checkpoint of spikelab.
+        OSError: it cannot be opened.
     """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {k: np.array(file[k]) for k in file.files}
-        facts = json.loads(bytes(arrays.pop("facts")).decode())
-        if facts["format"] != _FORMAT:
-            raise FormatError(path, f"found format {facts['format']!r}; expected {_FORMAT!r}")
-        stored = facts["optimiser"]
-        state: dict[int, dict[str, Any]] = {int(k): dict(v) for k, v in stored["state"].items()}
-        model: dict[str, Tensor] = {}
-        for key, value in arrays.items():
-            kind, _, rest = key.partition("/")
-            tensor = (
-                torch.from_numpy(value) if value.ndim else torch.tensor(value.item(), dtype=_DTYPES[str(value.dtype)])
-            )
-            if kind == "model":
-                model[rest] = tensor
-            else:
-                index, _, name = rest.partition("/")
-                state.setdefault(int(index), {})[name] = tensor
-        return Checkpoint(model, {"state": state, "param_groups": stored["param_groups"]}, facts["facts"])
-    except FileNotFoundError:
-        raise
-    except (OSError, ValueError, KeyError, TypeError, EOFError, AttributeError, zipfile.BadZipFile) as error:
-        if isinstance(error, FormatError):
-            raise
-        raise FormatError(
-            path, f"not a whole checkpoint of spikelab ({error}); delete it, or restore an older one"
-        ) from error
+    with open(path, "rb") as opened:
+        try:
+            return _read(opened)
+        except Exception as error:  # the readers of zip, npy and JSON raise a dozen kinds on a damaged file
+            raise FormatError(
+                path, f"not a whole checkpoint of spikelab ({error}); delete it, or restore an older one"
+            ) from error
+
+
+def _read(opened: BinaryIO) -> Checkpoint:
+    with np.load(opened, allow_pickle=False) as file:
+        arrays = {k: np.array(file[k]) for k in file.files}
+    facts = json.loads(bytes(arrays.pop("facts")).decode())
+    if facts["format"] != _FORMAT or not isinstance(facts["facts"], dict):
+        raise ValueError(f"found format {facts['format']!r}; expected {_FORMAT!r}")
+    stored = facts["optimiser"]
+    state: dict[int, dict[str, Any]] = {int(k): dict(v) for k, v in stored["state"].items()}
+    model: dict[str, Tensor] = {}
+    for key, value in arrays.items():
+        kind, _, rest = key.partition("/")
+        tensor = torch.from_numpy(value) if value.ndim else torch.tensor(value.item(), dtype=_DTYPES[str(value.dtype)])
+        if kind == "model":
+            model[rest] = tensor
+        else:
+            index, _, name = rest.partition("/")
+            state.setdefault(int(index), {})[name] = tensor
+    return Checkpoint(model, {"state": state, "param_groups": stored["param_groups"]}, facts["facts"])
 
 
 _DTYPES = {"float32": torch.float32, "float64": torch.float64, "int64": torch.int64, "bool": torch.bool}
@@ -122,7 +121,7 @@ def restore(model: torch.nn.Module, optimiser: torch.optim.Optimizer, checkpoint
         optimiser.load_state_dict(
             {"state": checkpoint.optimiser["state"], "param_groups": checkpoint.optimiser["param_groups"]}
         )
-    except (RuntimeError, ValueError, KeyError) as error:
+    except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ShapeError(
             f"checkpoint: it belongs to another model: {error}; use another file name, or delete it"
         ) from error

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -36,7 +36,7 @@ class Recipe:
     dataset: str
     dt: str
     steps: int
-    late: str
+    late: Literal["error", "drop"]
     build: Callable[[tuple[int, ...], int], torch.nn.Module]
     settings: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
@@ -82,7 +82,7 @@ def _convolutional(shape: tuple[int, ...], classes: int) -> torch.nn.Module:
     module = nn.Sequential(*layers)
     nn.initialise(module, gain=2.0)
     with torch.no_grad():
-        layers[0].weight.mul_(2.0)  # type: ignore[operator, union-attr]  # few of the pixels are active
+        layers[0].weight.mul_(2.0)  # type: ignore[operator]  # few of the pixels are active
     return module
 
 

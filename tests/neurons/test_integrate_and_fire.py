@@ -25,7 +25,10 @@ def test_a_short_sequence_gives_the_numbers_worked_out_by_hand(flags, walk) -> N
     assert (v, z.tolist()) == BY_HAND[flags]
 
 
-@given(st.lists(st.integers(-8, 40), min_size=1, max_size=60), st.sampled_from([("one", ">"), ("one", ">="), ("many", ">=")]))
+@given(
+    st.lists(st.integers(-8, 40), min_size=1, max_size=60),
+    st.sampled_from([("one", ">"), ("one", ">="), ("many", ">=")]),
+)
 def test_what_came_in_went_out_as_spikes_or_is_still_there(walk, eighths: list[int], flags: tuple[str, str]) -> None:
     model = IF(v_threshold=0.75, reset="soft", spikes=flags[0], comparison=flags[1])
     z, s, _ = walk(model, np.array(eighths) / 8)

@@ -36,8 +36,16 @@ def steps(model: NeuronModel, x: Any, s: Any, c: Any, n: int) -> tuple[bool, Any
     return spiked, s
 
 
-@given(MODELS, st.lists(VOLTS, min_size=2, max_size=2), VOLTS, st.integers(1, 400), st.sampled_from(["exponential", "euler"]))
-def test_leap_equals_silent_steps(model: NeuronModel, start: list[float], x: float, n: int, discretisation: Any) -> None:
+@given(
+    MODELS,
+    st.lists(VOLTS, min_size=2, max_size=2),
+    VOLTS,
+    st.integers(1, 400),
+    st.sampled_from(["exponential", "euler"]),
+)
+def test_leap_equals_silent_steps(
+    model: NeuronModel, start: list[float], x: float, n: int, discretisation: Any
+) -> None:
     c = model.coefficients(1e-4, discretisation)
     s = model.State(*start[: len(model.State._fields)])
     spiked, end = steps(model, x, s, c, n)
@@ -47,7 +55,9 @@ def test_leap_equals_silent_steps(model: NeuronModel, start: list[float], x: flo
     assert model.leap(x, s, c, n) == pytest.approx(tuple(float(v) for v in end), abs=1e-9 * size)
 
 
-@pytest.mark.parametrize("model", [LIF(v_leak=0.1), CubaLIF(v_leak=0.1), IF(), LI(), CubaLI()], ids=lambda m: type(m).__name__)
+@pytest.mark.parametrize(
+    "model", [LIF(v_leak=0.1), CubaLIF(v_leak=0.1), IF(), LI(), CubaLI()], ids=lambda m: type(m).__name__
+)
 def test_two_leaps_are_one_and_none_changes_nothing(model: NeuronModel) -> None:
     c, s = model.coefficients(1e-3, "exponential"), model.State(*[0.3, -0.2][: len(model.State._fields)])
     assert model.leap is not None
@@ -66,7 +76,15 @@ DISTANCES = st.floats(-16, 0).map(lambda e: 10**e)
 
 
 @given(
-    st.builds(LIF, st.floats(2e-3, 0.1), st.floats(-1, 0.9), st.floats(0.95, 2), reset=RESETS, comparison=st.sampled_from((">", ">=")), input_gain=GAINS),
+    st.builds(
+        LIF,
+        st.floats(2e-3, 0.1),
+        st.floats(-1, 0.9),
+        st.floats(0.95, 2),
+        reset=RESETS,
+        comparison=st.sampled_from((">", ">=")),
+        input_gain=GAINS,
+    ),
     DISTANCES,
     st.sampled_from((-1, 1)),
     DISTANCES,

@@ -96,7 +96,9 @@ def test_euler_converges_with_order_one_and_exponential_steps_are_exact(walk) ->
 
 
 def test_only_a_gain_of_1_minus_a_settles_at_the_input_in_exponential_steps(walk) -> None:
-    settled = {g: walk(LIF("5 ms", v_threshold=9, input_gain=g), np.full(400, 0.5))[1].v for g in ("1-a", "dt/tau", "one")}
+    settled = {
+        g: walk(LIF("5 ms", v_threshold=9, input_gain=g), np.full(400, 0.5))[1].v for g in ("1-a", "dt/tau", "one")
+    }
     a = math.exp(-0.2)
     assert settled == pytest.approx({"1-a": 0.5, "dt/tau": 0.1 / (1 - a), "one": 0.5 / (1 - a)}, rel=1e-12)
 

@@ -9,8 +9,8 @@ import torch
 
 from spikelab import neurons
 from spikelab.errors import UnitError, UnsupportedError
-from spikelab.neurons import IF, LI, LIF, CubaLI, CubaLIF, NeuronModel, Port, parameter
-from spikelab.neurons.model import MATHS, decay, parameters
+from spikelab.neurons import IF, LI, LIF, CubaLI, CubaLIF, NeuronModel, Port
+from spikelab.neurons.model import MATHS, decay, parameter, parameters
 
 ALL = (IF, LI, LIF, CubaLI, CubaLIF)
 
@@ -57,7 +57,9 @@ def test_a_wrong_parameter_is_refused_with_its_name(case: str) -> None:
 @pytest.mark.parametrize("model", ALL)
 def test_an_unknown_flag_names_the_known_ones_and_the_nearest(model: type[NeuronModel]) -> None:
     for name, value in model().flags().items():
-        with pytest.raises(UnsupportedError, match=rf"{model.__name__}\.{name} '{value}x': unknown; known are .*{value}.*"):
+        with pytest.raises(
+            UnsupportedError, match=rf"{model.__name__}\.{name} '{value}x': unknown; known are .*{value}.*"
+        ):
             model(**{name: value + "x"})
     with pytest.raises(UnsupportedError, match="did you mean 'soft'"):
         LIF(reset="sofd")

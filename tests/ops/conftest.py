@@ -9,13 +9,18 @@ import pytest
 Synapse = tuple[int, int, np.float32]  # source, target, weight, both flattened
 
 
-def _taps(channels: tuple[int, int, int], out: tuple[int, int, int], kernel: Any, stride: Any, padding: Any, dilation: Any) -> Iterator[Any]:
+def _taps(
+    channels: tuple[int, int, int], out: tuple[int, int, int], kernel: Any, stride: Any, padding: Any, dilation: Any
+) -> Iterator[Any]:
     (_, h, w), (_, ho, wo) = channels, out
     for oy in range(ho):
         for ox in range(wo):
             for ky in range(kernel[0]):
                 for kx in range(kernel[1]):
-                    y, x = oy * stride[0] - padding[0] + ky * dilation[0], ox * stride[1] - padding[1] + kx * dilation[1]
+                    y, x = (
+                        oy * stride[0] - padding[0] + ky * dilation[0],
+                        ox * stride[1] - padding[1] + kx * dilation[1],
+                    )
                     if 0 <= y < h and 0 <= x < w:
                         yield oy, ox, ky, kx, y, x
 
@@ -37,7 +42,9 @@ def _pool(op: Any, in_shape: tuple[int, int, int]) -> list[Synapse]:
     out = op.out_shape(in_shape)
     (c, h, w), (_, ho, wo) = in_shape, out
     taps = list(_taps(in_shape, out, op.kernel_size, op.stride, op.padding, (1, 1)))
-    return [((i * h + y) * w + x, (i * ho + oy) * wo + ox, np.float32(1)) for i in range(c) for oy, ox, _, _, y, x in taps]
+    return [
+        ((i * h + y) * w + x, (i * ho + oy) * wo + ox, np.float32(1)) for i in range(c) for oy, ox, _, _, y, x in taps
+    ]
 
 
 def _synapses(op: Any, in_shape: tuple[int, ...]) -> list[Synapse]:

@@ -60,7 +60,9 @@ def test_a_pooling_is_that_of_torch(case: tuple[SumPool2d, tuple[int, int, int]]
     op, shape = case
     x = inputs(shape)
     divisor = 1 if op.kind == "SumPool2d" else None
-    expected = torch.nn.functional.avg_pool2d(torch.tensor(x), op.kernel_size, op.stride, op.padding, divisor_override=divisor)
+    expected = torch.nn.functional.avg_pool2d(
+        torch.tensor(x), op.kernel_size, op.stride, op.padding, divisor_override=divisor
+    )
     np.testing.assert_allclose(apply(op.scatter(shape), x, op.out_shape(shape)), expected.numpy(), rtol=1e-5, atol=1e-6)
 
 
@@ -110,30 +112,63 @@ def test_pooling_is_not_counted_as_synapses() -> None:
 
 ONES = np.ones((4, 2, 3, 3))
 WRONG: dict[str, tuple[Any, str]] = {
-    "NaN": (lambda: Conv2d(np.where(ONES.cumsum().reshape(ONES.shape) == 6, np.nan, ONES)), r"Conv2d\.weight: found nan at \[0, 0, 1, 2\]; expected finite float32 numbers; mend"),
+    "NaN": (
+        lambda: Conv2d(np.where(ONES.cumsum().reshape(ONES.shape) == 6, np.nan, ONES)),
+        r"Conv2d\.weight: found nan at \[0, 0, 1, 2\]; expected finite float32 numbers; mend",
+    ),
     "infinity": (lambda: Conv2d(ONES * np.inf), r"Conv2d\.weight: found inf at \[0, 0, 0, 0\]; expected finite"),
     "axes": (lambda: Conv2d(ONES[0]), r"Conv2d\.weight: found shape \(2, 3, 3\); expected 4 axes; reshape"),
-    "bias": (lambda: Conv2d(ONES, np.ones(3)), r"Conv2d\.bias: found shape \(3,\); expected \(4,\); give one number per output"),
+    "bias": (
+        lambda: Conv2d(ONES, np.ones(3)),
+        r"Conv2d\.bias: found shape \(3,\); expected \(4,\); give one number per output",
+    ),
     "bias NaN": (lambda: Conv2d(ONES, [0, 0, 0, np.nan]), r"Conv2d\.bias: found nan at \[3\]; expected finite"),
-    "objects": (lambda: Conv2d(ONES.astype(object)), r"Conv2d\.weight: found dtype object; expected real numbers; convert"),
-    "empty": (lambda: Conv2d(ONES[:, :0]), r"Conv2d\.weight: found an empty array of shape \(4, 0, 3, 3\); expected at least one number; leave"),
+    "objects": (
+        lambda: Conv2d(ONES.astype(object)),
+        r"Conv2d\.weight: found dtype object; expected real numbers; convert",
+    ),
+    "empty": (
+        lambda: Conv2d(ONES[:, :0]),
+        r"Conv2d\.weight: found an empty array of shape \(4, 0, 3, 3\); expected at least one number; leave",
+    ),
     "no window": (lambda: Conv2d(ONES[..., :0]), r"Conv2d\.weight: found an empty array"),
-    "negative padding": (lambda: Conv2d(ONES, padding=-1), r"Conv2d\.padding: found -1; expected an integer from 0 on; write one, or two as \(y, x\)"),
-    "padding by name": (lambda: Conv2d(ONES, padding="same"), r"Conv2d\.padding: found 'same'; expected an integer from 0 on"),
+    "negative padding": (
+        lambda: Conv2d(ONES, padding=-1),
+        r"Conv2d\.padding: found -1; expected an integer from 0 on; write one, or two as \(y, x\)",
+    ),
+    "padding by name": (
+        lambda: Conv2d(ONES, padding="same"),
+        r"Conv2d\.padding: found 'same'; expected an integer from 0 on",
+    ),
     "no stride": (lambda: Conv2d(ONES, stride=0), r"Conv2d\.stride: found 0; expected an integer from 1 on"),
     "stride in three": (lambda: Conv2d(ONES, stride=(1, 1, 1)), r"Conv2d\.stride: found \(1, 1, 1\); expected"),
     "half a stride": (lambda: Conv2d(ONES, stride=1.5), r"Conv2d\.stride: found 1\.5; expected"),
     "dilation missing": (lambda: Conv2d(ONES, dilation=None), r"Conv2d\.dilation: found None; expected"),
-    "groups": (lambda: Conv2d(ONES, groups=3), r"Conv2d\.groups: found 3; expected a divisor of 4 output channels; change"),
+    "groups": (
+        lambda: Conv2d(ONES, groups=3),
+        r"Conv2d\.groups: found 3; expected a divisor of 4 output channels; change",
+    ),
     "no groups": (lambda: Conv2d(ONES, groups=0), r"Conv2d\.groups: found 0; expected a divisor of 4"),
     "broken groups": (lambda: Conv2d(ONES, groups=1.5), r"Conv2d\.groups: found 1\.5; expected a divisor of 4"),
-    "channels": (lambda: Conv2d(ONES).out_shape((3, 8, 8)), r"Conv2d expects 2 channels, found 3 in \(3, 8, 8\); set in_channels=3"),
+    "channels": (
+        lambda: Conv2d(ONES).out_shape((3, 8, 8)),
+        r"Conv2d expects 2 channels, found 3 in \(3, 8, 8\); set in_channels=3",
+    ),
     "channels of groups": (lambda: Conv2d(ONES, groups=2).out_shape((2, 8, 8)), r"Conv2d expects 4 channels, found 2"),
-    "flat input": (lambda: Conv2d(ONES).out_shape((128,)), r"Conv2d expects an input \(C, H, W\), found \(128,\); reshape"),
-    "small input": (lambda: Conv2d(ONES, dilation=2).out_shape((2, 4, 8)), r"Conv2d: window of 5 does not fit an input of \(2, 4, 8\) padded by 0; use a smaller kernel"),
+    "flat input": (
+        lambda: Conv2d(ONES).out_shape((128,)),
+        r"Conv2d expects an input \(C, H, W\), found \(128,\); reshape",
+    ),
+    "small input": (
+        lambda: Conv2d(ONES, dilation=2).out_shape((2, 4, 8)),
+        r"Conv2d: window of 5 does not fit an input of \(2, 4, 8\) padded by 0; use a smaller kernel",
+    ),
     "window 0": (lambda: SumPool2d(0), r"SumPool2d\.kernel_size: found 0; expected an integer from 1 on"),
     "window 2.0": (lambda: AvgPool2d(2.0), r"AvgPool2d\.kernel_size: found 2\.0; expected an integer from 1 on"),
-    "pooling beyond": (lambda: AvgPool2d(3).out_shape((1, 2, 9)), r"AvgPool2d: window of 3 does not fit an input of \(1, 2, 9\)"),
+    "pooling beyond": (
+        lambda: AvgPool2d(3).out_shape((1, 2, 9)),
+        r"AvgPool2d: window of 3 does not fit an input of \(1, 2, 9\)",
+    ),
 }
 
 

@@ -14,7 +14,11 @@ from spikelab.ops.scatter import apply
 @st.composite
 def maps(draw: Any) -> tuple[Op, tuple[int, ...]]:
     """A dense, sparse or diagonal map with some zero weights, and its input shape."""
-    n_in, n_out, rng = draw(st.integers(1, 12)), draw(st.integers(1, 12)), np.random.default_rng(draw(st.integers(0, 999)))
+    n_in, n_out, rng = (
+        draw(st.integers(1, 12)),
+        draw(st.integers(1, 12)),
+        np.random.default_rng(draw(st.integers(0, 999))),
+    )
     bias = rng.normal(size=n_out) if draw(st.booleans()) else None
     kind = draw(st.sampled_from(["linear", "sparse", "scale"]))
     if kind == "linear":
@@ -48,7 +52,9 @@ def test_counts_equal_those_of_a_walk_over_all_synapses(synapses, case: tuple[Op
     count = op.count(x)
     assert count.synaptic_ops == sum(1 for row in x.reshape(4, -1) for i, _, w in walk if row[i] != 0 and w != 0)
     assert count.dense_ops == 4 * len(walk) and count.active == np.count_nonzero(x)
-    assert np.array_equal(op.fan_out(shape).reshape(-1), np.bincount([i for i, _, w in walk if w != 0], minlength=x[0].size))
+    assert np.array_equal(
+        op.fan_out(shape).reshape(-1), np.bincount([i for i, _, w in walk if w != 0], minlength=x[0].size)
+    )
 
 
 @given(maps())
@@ -97,31 +103,67 @@ def test_synapses_may_come_in_any_order() -> None:
 
 W = np.ones((3, 2))
 WRONG: dict[str, tuple[Any, str]] = {
-    "NaN": (lambda: Linear([[1.0, np.nan]]), r"Linear\.weight: found nan at \[0, 1\]; expected finite float32 numbers; mend"),
+    "NaN": (
+        lambda: Linear([[1.0, np.nan]]),
+        r"Linear\.weight: found nan at \[0, 1\]; expected finite float32 numbers; mend",
+    ),
     "too large": (lambda: Linear([[1e300]]), r"Linear\.weight: found inf at \[0, 0\]; expected finite"),
     "axes": (lambda: Linear([1.0]), r"Linear\.weight: found shape \(1,\); expected 2 axes; reshape"),
-    "ragged": (lambda: Linear([[1.0], [1.0, 2.0]]), r"Linear\.weight: found rows of unequal length; expected an array; make"),
+    "ragged": (
+        lambda: Linear([[1.0], [1.0, 2.0]]),
+        r"Linear\.weight: found rows of unequal length; expected an array; make",
+    ),
     "objects": (lambda: Linear([[None]]), r"Linear\.weight: found dtype object; expected real numbers; convert"),
     "text": (lambda: Linear([["1"]]), r"Linear\.weight: found dtype <U1; expected real numbers"),
     "complex": (lambda: Linear([[1j]]), r"Linear\.weight: found dtype complex128; expected real numbers"),
     "nothing": (lambda: Linear(None), r"Linear\.weight: found dtype object"),  # type: ignore[arg-type]
-    "empty": (lambda: Linear(W[:0]), r"Linear\.weight: found an empty array of shape \(0, 2\); expected at least one number"),
-    "bias": (lambda: Linear(W, [1.0]), r"Linear\.bias: found shape \(1,\); expected \(3,\); give one number per output"),
+    "empty": (
+        lambda: Linear(W[:0]),
+        r"Linear\.weight: found an empty array of shape \(0, 2\); expected at least one number",
+    ),
+    "bias": (
+        lambda: Linear(W, [1.0]),
+        r"Linear\.bias: found shape \(1,\); expected \(3,\); give one number per output",
+    ),
     "bias axes": (lambda: Linear(W, W), r"Linear\.bias: found shape \(3, 2\); expected 1 axis"),
     "inputs": (lambda: Linear(W).out_shape((4,)), r"Linear expects 2 inputs, found 4 from \(4,\); set in_features=4"),
-    "image": (lambda: Linear(W).out_shape((1, 2)), r"Linear expects 2 inputs, found 2 from \(1, 2\); put Flatten\(\) before it"),
+    "image": (
+        lambda: Linear(W).out_shape((1, 2)),
+        r"Linear expects 2 inputs, found 2 from \(1, 2\); put Flatten\(\) before it",
+    ),
     "source": (lambda: Sparse([2], [0], [1.0], (3, 2)), r"Sparse\.source: found 2 to 2; expected 0 to 1; set shape"),
     "target": (lambda: Sparse([0], [3], [1.0], (3, 2)), r"Sparse\.target: found 3 to 3; expected 0 to 2; set shape"),
-    "negative": (lambda: Sparse([-1, 0], [0, 0], [1.0, 1.0], (3, 2)), r"Sparse\.source: found -1 to 0; expected 0 to 1"),
-    "real index": (lambda: Sparse([0.0], [0], [1.0], (3, 2)), r"Sparse\.source: found float64 of shape \(1,\); expected integers of shape \(1,\); give"),
-    "lengths": (lambda: Sparse([0, 1], [0], [1.0], (3, 2)), r"Sparse\.source: found int64 of shape \(2,\); expected integers of shape \(1,\)"),
+    "negative": (
+        lambda: Sparse([-1, 0], [0, 0], [1.0, 1.0], (3, 2)),
+        r"Sparse\.source: found -1 to 0; expected 0 to 1",
+    ),
+    "real index": (
+        lambda: Sparse([0.0], [0], [1.0], (3, 2)),
+        r"Sparse\.source: found float64 of shape \(1,\); expected integers of shape \(1,\); give",
+    ),
+    "lengths": (
+        lambda: Sparse([0, 1], [0], [1.0], (3, 2)),
+        r"Sparse\.source: found int64 of shape \(2,\); expected integers of shape \(1,\)",
+    ),
     "weight": (lambda: Sparse([0], [0], [np.inf], (3, 2)), r"Sparse\.weight: found inf at \[0\]"),
     "no synapse": (lambda: Sparse([], [], [], (3, 2)), r"Sparse\.weight: found an empty array"),
     "shape": (lambda: Sparse([0], [0], [1.0], 3), r"Sparse\.shape: found 3; expected two integers from 1 on; write"),  # type: ignore[arg-type]
-    "zero shape": (lambda: Sparse([0], [0], [1.0], (0, 2)), r"Sparse\.shape: found \(0, 2\); expected two integers from 1 on"),
-    "sparse bias": (lambda: Sparse([0], [0], [1.0], (3, 2), [1.0]), r"Sparse\.bias: found shape \(1,\); expected \(3,\)"),
-    "sparse input": (lambda: Sparse([0], [0], [1.0], (3, 2)).out_shape((3,)), r"Sparse expects 2 inputs, found 3 from \(3,\); change its shape"),
-    "scale": (lambda: Scale(np.ones(3)).out_shape((2, 4)), r"Scale of shape \(3,\) does not broadcast to its input \(2, 4\); reshape"),
+    "zero shape": (
+        lambda: Sparse([0], [0], [1.0], (0, 2)),
+        r"Sparse\.shape: found \(0, 2\); expected two integers from 1 on",
+    ),
+    "sparse bias": (
+        lambda: Sparse([0], [0], [1.0], (3, 2), [1.0]),
+        r"Sparse\.bias: found shape \(1,\); expected \(3,\)",
+    ),
+    "sparse input": (
+        lambda: Sparse([0], [0], [1.0], (3, 2)).out_shape((3,)),
+        r"Sparse expects 2 inputs, found 3 from \(3,\); change its shape",
+    ),
+    "scale": (
+        lambda: Scale(np.ones(3)).out_shape((2, 4)),
+        r"Scale of shape \(3,\) does not broadcast to its input \(2, 4\); reshape",
+    ),
     "scale widens": (lambda: Scale(np.ones((5, 3))).out_shape((3,)), r"Scale of shape \(5, 3\) does not broadcast"),
     "scale NaN": (lambda: Scale(np.nan), r"Scale\.scale: found nan at \[\]; expected finite"),
 }

@@ -29,7 +29,10 @@ def test_the_operand_is_told_from_its_values(x: list[float], kind: str) -> None:
     assert operand_of(np.array(x)) == kind
 
 
-@given(st.lists(st.lists(st.sampled_from([0.0, 1.0, 2.0, 0.5]), min_size=3, max_size=3), min_size=2, max_size=9), st.integers(1, 8))
+@given(
+    st.lists(st.lists(st.sampled_from([0.0, 1.0, 2.0, 0.5]), min_size=3, max_size=3), min_size=2, max_size=9),
+    st.integers(1, 8),
+)
 def test_counts_of_parts_add_up_to_the_count_of_the_whole(rows: list[list[float]], cut: int) -> None:
     x = np.array(rows)
     cut = min(cut, len(x) - 1)

@@ -11,7 +11,10 @@ from spikelab.ops.scatter import Active, active, apply
 RNG = np.random.default_rng(0)
 OPS: dict[str, tuple[Op, tuple[int, ...]]] = {
     "dense": (Linear(RNG.normal(size=(300, 200)), RNG.normal(size=300)), (200,)),
-    "sparse": (Sparse(RNG.integers(0, 200, 9000), RNG.integers(0, 300, 9000), RNG.normal(size=9000), (300, 200)), (200,)),
+    "sparse": (
+        Sparse(RNG.integers(0, 200, 9000), RNG.integers(0, 300, 9000), RNG.normal(size=9000), (300, 200)),
+        (200,),
+    ),
     "conv": (Conv2d(RNG.normal(size=(8, 2, 5, 3)), RNG.normal(size=8), 2, 1, groups=2), (4, 12, 11)),
     "pool": (AvgPool2d((2, 3), padding=1), (4, 12, 11)),
 }
@@ -76,7 +79,10 @@ def test_no_rows_and_no_activity_give_the_bias(name: str) -> None:
     assert apply(op.scatter(shape), np.zeros((0, *shape)), out).shape == (0, *out)
     silent = apply(op.scatter(shape), np.zeros((2, *shape)), out)
     bias = getattr(op, "bias", None)
-    assert np.array_equal(silent, np.zeros((2, *out)) if bias is None else np.broadcast_to(bias.reshape(-1, *(1,) * (len(out) - 1)), (2, *out)))
+    assert np.array_equal(
+        silent,
+        np.zeros((2, *out)) if bias is None else np.broadcast_to(bias.reshape(-1, *(1,) * (len(out) - 1)), (2, *out)),
+    )
 
 
 def test_active_values_come_row_by_row_in_order() -> None:

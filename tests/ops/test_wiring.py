@@ -17,7 +17,9 @@ from spikelab.ops.scatter import apply
         (Flatten(1, 1), (2, 3, 4), (2, 3, 4)),
     ],
 )
-def test_flatten_joins_the_axes_named_and_moves_no_value(op: Flatten, shape: tuple[int, ...], out: tuple[int, ...]) -> None:
+def test_flatten_joins_the_axes_named_and_moves_no_value(
+    op: Flatten, shape: tuple[int, ...], out: tuple[int, ...]
+) -> None:
     x = np.random.default_rng(0).normal(size=(2, *shape)).astype(np.float32)
     assert op.out_shape(shape) == out
     assert np.array_equal(apply(op.scatter(shape), x, out), x.reshape(2, *out))
@@ -28,7 +30,9 @@ def test_flatten_costs_nothing() -> None:
     assert (count.synaptic_ops, count.dense_ops, count.weighted) == (0, 0, False)
 
 
-@pytest.mark.parametrize(("op", "shape"), [(Flatten(1), (3,)), (Flatten(0, 3), (2, 3)), (Flatten(2, 1), (2, 3, 4)), (Flatten(), ())])
+@pytest.mark.parametrize(
+    ("op", "shape"), [(Flatten(1), (3,)), (Flatten(0, 3), (2, 3)), (Flatten(2, 1), (2, 3, 4)), (Flatten(), ())]
+)
 def test_axes_that_are_not_there_are_refused(op: Flatten, shape: tuple[int, ...]) -> None:
     with pytest.raises(ShapeError, match=r"Flatten\(\d, -?\d\) does not fit an input of \(.*\); use Flatten\(\)"):
         op.out_shape(shape)

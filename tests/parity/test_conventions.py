@@ -18,7 +18,11 @@ DT, TAU_MEM, TAU_SYN = 1e-3, 9.5e-3, 4.5e-3
 GAINS = ("one", "1-a", "dt/tau")
 SYNAPSES = ("decay_then_add", "add_then_decay")
 
-FIRE = [*itertools.product(("hard", "soft", "undecayed"), (">", ">="), ("one",)), ("soft", ">=", "many"), ("undecayed", ">=", "many")]
+FIRE = [
+    *itertools.product(("hard", "soft", "undecayed"), (">", ">="), ("one",)),
+    ("soft", ">=", "many"),
+    ("undecayed", ">=", "many"),
+]
 SPIKING: list[NeuronModel] = [
     *(LIF(TAU_MEM, reset=r, comparison=c, spikes=s, input_gain=g) for (r, c, s), g in itertools.product(FIRE, GAINS)),
     *(

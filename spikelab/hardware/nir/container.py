@@ -19,6 +19,7 @@ import h5py
 import numpy as np
 
 from spikelab.errors import FormatError
+from spikelab.hardware.nir import heap
 
 __all__ = ["MOST_BYTES", "Tree", "load"]
 
@@ -61,7 +62,7 @@ def load(path: str | os.PathLike[str], root: str) -> Tree:
         with h5py.File(name, "r") as file:
             if not isinstance(_link(file, root, name, f"/{root}"), h5py.Group):
                 raise FormatError(name, f"/{root} is no group; expected the graph in it")
-            return _Loader(name, status.st_size).group(file[root], f"/{root}", 0)
+            return _Loader(name, status.st_size, file).group(file[root], f"/{root}", 0)
     except FormatError:
         raise
     except Exception as error:  # noqa: BLE001  damaged files make h5py raise errors of nearly every class
@@ -85,8 +86,8 @@ def _link(group: Any, key: str, path: str, where: str) -> Any:
 class _Loader:
     """One reading of one file: what is left of its bounds."""
 
-    def __init__(self, path: str, size: int):
-        self.path, self.size = path, size
+    def __init__(self, path: str, size: int, file: Any):
+        self.path, self.size, self.file = path, size, file
         self.bytes, self.objects, self.text = MOST_BYTES, _MOST_OBJECTS, _MOST_TEXT
         self.seen: set[Any] = set()
 
@@ -135,11 +136,12 @@ class _Loader:
             raise self.bad(where, f"more than {MOST_BYTES} bytes once unpacked", "a smaller file")
 
     def _bounds(self, data: Any, where: str) -> None:
-        declared = math.prod(data.shape) * data.dtype.itemsize
+        width = data.id.get_type().get_size()
+        declared = math.prod(data.shape) * width
         stored = data.id.get_storage_size()
         if stored > self.size:
             raise self.bad(where, f"{stored} stored bytes", f"no more than the {self.size} of the file")
-        whole = 0 if data.chunks is None else math.prod(data.chunks) * data.dtype.itemsize
+        whole = 0 if data.chunks is None else math.prod(data.chunks) * width
         for number in (declared, whole):
             most = stored if data.chunks is None else _INFLATION * stored + (_SLACK if stored else 0)
             if number > most:
@@ -173,24 +175,20 @@ class _Loader:
         data.id.chunk_iter(inspect)
 
     def _strings(self, data: Any, where: str) -> Any:
-        def decode(text: Any) -> str:
-            if not isinstance(text, bytes | str):
-                raise self.bad(where, f"a string of type {type(text).__name__}", "text")
+        if data.size > _MOST_STRINGS:
+            raise self.bad(where, f"{data.size} strings", f"at most {_MOST_STRINGS}")
+        if h5py.check_string_dtype(data.dtype).length is None:
+            found = heap.strings(self.file, data, self.path)
+        else:
+            found = iter(np.asarray(data[()], object).reshape(-1))
+        result = np.empty(data.shape, object)
+        flat = result.reshape(-1)
+        for k, text in enumerate(found):
             self.text -= len(text)
             if self.text < 0:
                 raise self.bad(where, f"more than {_MOST_TEXT} bytes of text", "less")
-            return text if isinstance(text, str) else text.decode("utf-8")
-
-        if data.shape == ():
-            return decode(data[()])
-        if data.size > _MOST_STRINGS:
-            raise self.bad(where, f"{data.size} strings", f"at most {_MOST_STRINGS}")
-        result = np.empty(data.shape, object)
-        for first in range(0, len(data), 64):  # in parts: all strings may point to one large block
-            part = data[first : first + 64]
-            for at in np.ndindex(part.shape):
-                result[(first + at[0], *at[1:])] = decode(part[at])
-        return result
+            flat[k] = text.decode("utf-8")
+        return result if data.shape else str(flat[0])
 
 
 def _is_text(data: Any) -> bool:

@@ -1,0 +1,143 @@
+"""Augmentations: same shape, own draw per sample, everything from the generator that is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from spikelab.errors import ShapeError, UnitError
+from spikelab.train import ChannelWarp, ImageShift, SpikeDrop, TimeWarp
+from spikelab.train.augment import augmented
+
+ALL: list[tuple[Any, tuple[int, ...]]] = [
+    (TimeWarp(), (30, 8, 5)),
+    (TimeWarp(0.3, 2.0), (30, 8, 2, 6, 6)),
+    (ChannelWarp(), (30, 8, 40)),
+    (SpikeDrop(0.3), (30, 8, 2, 6, 6)),
+    (ImageShift(2), (30, 8, 2, 9, 7)),
+]
+
+
+def rng(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+def spikes(*shape: int) -> Tensor:
+    return torch.from_numpy((rng(9).random(shape) < 0.4).astype(np.float32))
+
+
+@pytest.mark.parametrize(("transform", "shape"), ALL)
+def test_shape_and_type_stay_the_draw_decides_and_samples_differ(transform: Any, shape: tuple[int, ...]) -> None:
+    x = spikes(*shape)
+    before = x.clone()
+    a, again, other = transform(x, rng(1)), transform(x, rng(1)), transform(x, rng(2))
+    assert a.shape == x.shape and a.dtype == x.dtype
+    assert torch.equal(a, again) and not torch.equal(a, other)
+    assert torch.equal(x, before)
+    assert set(a.unique().tolist()) <= {0.0, 1.0}  # nothing is invented
+    same = spikes(shape[0], 1, *shape[2:]).expand(shape)
+    drawn = transform(same, rng(3))
+    assert not all(torch.equal(drawn[:, 0], drawn[:, k]) for k in range(1, 8))
+
+
+@pytest.mark.parametrize(
+    ("identity", "shape"),
+    [
+        (TimeWarp(0, 0), (30, 8, 5)),
+        (ChannelWarp(0, 0), (30, 8, 40)),
+        (SpikeDrop(0.0), (30, 8, 5)),
+        (ImageShift(0), (30, 8, 2, 9, 7)),
+    ],
+)
+def test_a_transform_of_strength_zero_is_the_identity(identity: Any, shape: tuple[int, ...]) -> None:
+    x = spikes(*shape)
+    assert torch.equal(identity(x, rng()), x)
+
+
+@pytest.mark.parametrize("share", [0.05, 0.2, 0.5])
+def test_spike_drop_drops_its_share_in_the_mean_and_up_to_twice_it_per_sample(share: float) -> None:
+    kept = SpikeDrop(share)(torch.ones(100, 2000, 4), rng()).mean((0, 2))
+    assert float(1 - kept.mean()) == pytest.approx(share, abs=0.03)
+    assert float(1 - kept.min()) <= 2 * share + 0.05
+    assert float(kept.std()) == pytest.approx(2 * share / np.sqrt(12), rel=0.15)
+
+
+def test_image_shift_moves_whole_images_and_keeps_what_stays_inside() -> None:
+    x = torch.zeros(6, 40, 2, 11, 9)
+    x[..., 3:8, 3:6] = torch.rand(6, 40, 2, 5, 3, generator=torch.Generator().manual_seed(0))
+    y = ImageShift(3)(x, rng())
+    assert torch.allclose(y.sum((0, 2, 3, 4)), x.sum((0, 2, 3, 4)))
+    seen = set()
+    for b in range(40):
+        shifts = [
+            (i, j)
+            for i in range(-3, 4)
+            for j in range(-3, 4)
+            if torch.equal(torch.roll(x[:, b], (i, j), (-2, -1)), y[:, b])
+        ]
+        assert len(shifts) == 1  # one shift for all steps and channels
+        seen.add(shifts[0])
+    assert len(seen) > 15 and all(max(abs(i), abs(j)) <= 3 for i, j in seen)
+
+
+def test_image_shift_brings_nothing_from_outside() -> None:
+    y = ImageShift(4)(torch.ones(1, 60, 1, 5, 5), rng())
+    assert {int(v) for v in y.sum((0, 2, 3, 4))} <= {a * b for a in range(1, 6) for b in range(1, 6)}
+
+
+def test_time_warp_takes_steps_from_where_it_says() -> None:
+    ramp = torch.arange(1.0, 101)[:, None, None].expand(100, 50, 1)
+    y = TimeWarp(0.2, 10.0)(ramp, rng(4))
+    draw = rng(4)
+    scale = np.exp(draw.uniform(-0.2, 0.2, 50).astype(np.float32))
+    offset = draw.uniform(-10, 10, 50).astype(np.float32)
+    for b in range(50):
+        source = np.round(np.arange(100, dtype=np.float32) * scale[b] + offset[b])
+        expected = np.where((source >= 0) & (source < 100), source + 1, 0)
+        np.testing.assert_allclose(y[:, b, 0], expected, atol=1)  # a half may round either way
+        assert (np.diff(y[:, b, 0][y[:, b, 0] > 0]) >= 0).all()
+
+
+def test_channel_warp_keeps_the_middle_and_the_order() -> None:
+    ramp = torch.arange(1.0, 65)[None, None].expand(3, 30, 64)
+    y = ChannelWarp(0.1, 0.0)(ramp, rng())
+    assert torch.equal(y[..., 32], ramp[..., 32])
+    assert all((np.diff(row[row > 0]) >= 0).all() for row in y[0].numpy())
+    assert not torch.equal(y, ramp)
+
+
+def test_transforms_are_applied_in_turn() -> None:
+    x = spikes(10, 4, 6)
+    double: Callable[..., Tensor] = lambda v, _: 2 * v
+    more: Callable[..., Tensor] = lambda v, _: v + 1
+    assert torch.equal(augmented(x, (double, more), rng()), 2 * x + 1)
+    assert augmented(x, (), rng()) is x
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: SpikeDrop(0.6), r"SpikeDrop: found share=0.6; expected a number from 0 to 0.5"),
+        (lambda: SpikeDrop(-0.1), "share=-0.1"),
+        (lambda: SpikeDrop(float("nan")), "share=nan"),
+        (lambda: ImageShift(-1), "pixels=-1"),
+        (lambda: ImageShift(1.5), "whole number"),  # type: ignore[arg-type]
+        (lambda: TimeWarp(-0.1), "stretch=-0.1"),
+        (lambda: ChannelWarp(0.1, -1.0), "shift=-1.0"),
+    ],
+)
+def test_strengths_out_of_range_are_refused(make: Any, message: str) -> None:
+    with pytest.raises(UnitError, match=message):
+        make()
+
+
+def test_input_of_other_axes_is_refused() -> None:
+    with pytest.raises(ShapeError, match=r"ImageShift.*expected \[T, B, C, H, W\]"):
+        ImageShift()(spikes(5, 2, 8), rng())
+    with pytest.raises(ShapeError, match=r"ChannelWarp.*expected \[T, B, C\]"):
+        ChannelWarp()(spikes(5, 2, 1, 8, 8), rng())

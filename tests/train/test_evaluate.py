@@ -1,0 +1,79 @@
+"""`evaluate` and the readouts: figures by hand, the model left as it was."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from spikelab import nn
+from spikelab.errors import ShapeError, UnsupportedError
+from spikelab.train import Evaluation, evaluate
+from spikelab.train.losses import scores
+
+X = np.random.default_rng(0).normal(size=(4, 10, 3)).astype(np.float32)
+LABELS = np.array([0, 1, 2, 0, 1, 2, 0, 1, 2, 0])
+
+
+class Identity(torch.nn.Module):
+    """Its input is its output; dropout shows whether it runs in eval mode."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.drop = torch.nn.Dropout(0.5)
+
+    def forward(self, x: Tensor) -> Any:
+        return self.drop(x), None
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 100])
+@pytest.mark.parametrize(
+    ("readout", "by_hand"),
+    [("mean", X.mean(0)), ("sum", X.sum(0)), ("max", X.max(0)), ("last", X[-1])],
+)
+def test_loss_and_predictions_are_those_of_the_readout(readout: str, by_hand: np.ndarray, batch_size: int) -> None:
+    found = evaluate(Identity(), (X, LABELS), batch_size=batch_size, readout=readout)
+    shares = np.exp(by_hand) / np.exp(by_hand).sum(1, keepdims=True)
+    assert found.loss == pytest.approx(-np.log(shares[np.arange(10), LABELS]).mean(), rel=1e-5)
+    np.testing.assert_array_equal(found.predictions, by_hand.argmax(1))
+    assert found.accuracy == (by_hand.argmax(1) == LABELS).mean()
+
+
+def test_the_confusion_matrix_counts_true_by_predicted() -> None:
+    found = Evaluation(0.0, np.array([0, 1, 1, 2]), np.array([0, 1, 2, 2]), {})
+    assert found.confusion().tolist() == [[1, 0, 0], [0, 1, 0], [0, 1, 1]]
+    assert found.confusion(4).shape == (4, 4) and found.confusion(4).sum() == 4
+    assert found.accuracy == 0.75
+
+
+def test_modes_and_hooks_are_left_as_they_were() -> None:
+    model = torch.nn.ModuleList([Identity(), Identity()])
+    whole = Identity()
+    whole.parts = model
+    whole.train()
+    model[0].eval()
+    evaluate(whole, (X, LABELS))
+    assert whole.training and model[1].training and not model[0].training
+    with pytest.raises(UnsupportedError, match="did you mean 'mean'"):
+        evaluate(whole, (X, LABELS), readout="meen")
+    assert whole.training and not any(m._forward_hooks for m in whole.modules())
+
+
+def test_rates_are_spikes_per_neuron_and_step() -> None:
+    model = nn.Sequential(nn.LIF(v_threshold=0.5, dt="1 ms"), nn.Linear(3, 3), nn.LI(dt="1 ms"))
+    found = evaluate(model, (X, LABELS), batch_size=10)
+    with torch.no_grad():
+        expected = float(model[0](torch.tensor(X))[0].mean())
+    assert found.rates == {"0": pytest.approx(expected)} and expected > 0.05
+
+
+def test_data_and_labels_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(ShapeError, match="found label 3, but the model has 3 outputs"):
+        evaluate(Identity(), (X, LABELS + 1))
+    with pytest.raises(ShapeError, match=r"expected \[T, B, classes\]"):
+        scores(torch.zeros(3, 4), "mean")
+    with pytest.raises(ShapeError, match=r"put Flatten\(\) before the last Linear"):
+        scores(torch.zeros(3, 4, 5, 6), "mean")
