@@ -89,7 +89,9 @@ def _check_kernel(model: NeuronModel, x: NDArray[np.float32], dt: float, discret
         z = np.zeros((steps, n), dtype)
         for t in range(steps):
             z[t], s = model.step(x[t].astype(dtype), s, c, NUMPY)
-        _must(z.any(), f"{name}, {discretisation}: the output is 0 throughout, which proves nothing; use a larger drive")
+        _must(
+            z.any(), f"{name}, {discretisation}: the output is 0 throughout, which proves nothing; use a larger drive"
+        )
         k = kernel(model, dtype=np.dtype(dtype).name)
         scalars, none = [getattr(c, f) for f in k.scalars], np.zeros((0, n), dtype)
         for cuts in ((0, steps), (0, 1, steps // 3, steps)):

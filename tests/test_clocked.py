@@ -126,7 +126,10 @@ def naive(net: Network, x: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray]
                 states[n] = {k: np.broadcast_to(np.asarray(v, F), p.shape).copy() for k, v in start.items()}
         for t in range(steps):
             done = set(net.inputs)
-            past = lambda n, at, b=b: z[n][at, b] if at >= 0 else np.zeros(net.populations[n].shape, F)
+
+            def past(n, at, b=b):
+                return z[n][at, b] if at >= 0 else np.zeros(net.populations[n].shape, F)
+
             while len(done) < len(z):
                 for n, p in net.populations.items():
                     ready = all(q.pre in done or np.min(q.delay) > 0 for q in net.incoming(n))
@@ -397,7 +400,7 @@ def test_output_asks_for_one_output() -> None:
         [Projection("in", "b"), Projection("in", "c")],
         dt=DT,
     )
-    with pytest.raises(UnsupportedError, match="outputs .'b', 'c'."):
+    with pytest.raises(UnsupportedError, match=r"outputs .'b', 'c'."):
         _ = run(net, np.ones((1, 1, 1))).output
 
 

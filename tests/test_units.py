@@ -1,3 +1,4 @@
+import contextlib
 import math
 from decimal import Decimal
 from typing import Any
@@ -107,10 +108,8 @@ def test_what_is_no_quantity_is_refused_with_its_place(value: Any, unit: str, me
 
 @given(st.text(max_size=12), st.sampled_from(["s", "V", "1", "V/s"]))
 def test_any_text_gives_a_finite_float_or_a_unit_error(text: str, unit: str) -> None:
-    try:
+    with contextlib.suppress(UnitError):
         assert math.isfinite(si(text, unit))
-    except UnitError:
-        pass
 
 
 def test_a_duration_is_above_zero() -> None:
@@ -159,7 +158,7 @@ V, A = Dimensioned(dimension("V")), Dimensioned(dimension("A"))
 
 
 def test_sums_demand_one_unit_and_products_join_them() -> None:
-    assert V + V == V and V - V == V and V * A == Dimensioned(dimension("W"))
+    assert (V + V).unit == (V - V).unit == dimension("V") and (V * A).unit == dimension("W")
     with pytest.raises(UnitError, match=r"step: V \+ A; both sides must have one unit"):
         V + A
     with pytest.raises(UnitError, match=r"step: A - V; both sides"):

@@ -78,6 +78,7 @@ class Frames:
         """
         if late not in ("error", "drop"):
             raise unknown_name("Frames.of: late", late, ["drop", "error"])
+        dt = seconds(dt)
         shape = cell_shape(recordings.shape)
         cells = int(np.prod(shape))
         if steps is None:
@@ -105,7 +106,7 @@ class Frames:
             count=_narrow(count),
             labels=recordings.labels,
             steps=int(steps),
-            dt=seconds(dt),
+            dt=dt,
             shape=shape,
             classes=recordings.classes,
             metadata=dict(recordings.metadata),

@@ -61,7 +61,9 @@ def exp_polynomial(x: Any) -> Any:
     for c in EXP_COEFFICIENTS[1:]:
         y = y * r + f(c)
     y = (y * (r * r) + r) + f(1.0)
-    return y * ((n.astype(np.int32) + np.int32(127)) << np.int32(23)).view(np.float32)
+    with np.errstate(invalid="ignore"):  # NaN has no whole part; y is NaN already
+        whole = n.astype(np.int32)
+    return y * ((whole + np.int32(127)) << np.int32(23)).view(np.float32)
 
 
 def exp_numba_source(dtype: str) -> str:

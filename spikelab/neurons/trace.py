@@ -16,7 +16,20 @@ from spikelab.errors import UnsupportedError
 from spikelab.neurons.model import NeuronModel
 from spikelab.neurons.primitives import PRIMITIVES
 
-__all__ = ["LEAVES", "OUTPUT", "Adjoint", "Node", "Primitives", "Slope", "Symbol", "Tape", "Traced", "adjoint", "operations", "trace"]
+__all__ = [
+    "LEAVES",
+    "OUTPUT",
+    "Adjoint",
+    "Node",
+    "Primitives",
+    "Slope",
+    "Symbol",
+    "Tape",
+    "Traced",
+    "adjoint",
+    "operations",
+    "trace",
+]
 
 Slope = Callable[[Any, Any], Any]
 """Surrogate derivative `(d, f) -> slope` of a spike, written with `+ - *`, primitives and `f.constant`."""

@@ -86,7 +86,10 @@ class Conv2d(torch.nn.Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:
         """[T, B, C, H, W] to [T, B, C', H', W']."""
-        return steps_as_samples(super().forward, _images(self, input))
+        x = _images(self, input)
+        # Channels last: with few channels, torch's backward on a CPU is up to ten times as fast (measured).
+        y = super().forward(x.flatten(0, 1).contiguous(memory_format=torch.channels_last))
+        return y.contiguous().unflatten(0, x.shape[:2])
 
 
 class AvgPool2d(torch.nn.AvgPool2d):

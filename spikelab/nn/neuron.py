@@ -98,7 +98,8 @@ class Neuron(torch.nn.Module):
                     value = value.expand(self.shape)
                 except RuntimeError:
                     raise ShapeError(
-                        f"{type(self).__name__}.{name}: shape {tuple(value.shape)} does not broadcast to shape={self.shape}"
+                        f"{type(self).__name__}.{name}: found shape {tuple(value.shape)}; "
+                        f"expected one that broadcasts to shape={self.shape}"
                     ) from None
             positive = known[name]["positive"]
             start = (value.log() if positive else value).to(torch.get_default_dtype()).clone()

@@ -118,7 +118,7 @@ def _inverse(x: Any) -> Tensor:
 
 
 def to_norse(layer: torch.nn.Module) -> torch.nn.Module:
-    """Turn a layer, or an `nn.Sequential` of them, into norse cells with the same spikes; norse keeps its own surrogate.
+    """Turn a layer, or an `nn.Sequential` of them, into norse cells with the same spikes and norse's own surrogate.
 
     Args:
         layer: Euler layers with `input_gain="dt/tau"`: `CubaLIF` (hard), `LIF` (hard or soft), `CubaLI`; `IF` (hard).

@@ -92,7 +92,7 @@ def fit(
     Raises:
         ShapeError: data and model do not fit, or the checkpoint is of another model.
         UnitError: the data's dt is not that of the layers.
-        UnsupportedError: settings out of range, or a loss that is not finite.
+        UnsupportedError: settings out of range, or a loss or gradient that is not finite.
     """
     if epochs < 1 or batch_size < 1 or not lr > 0:
         raise UnsupportedError(
@@ -249,8 +249,12 @@ def _epoch(
                 )
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
-            if clip:
-                torch.nn.utils.clip_grad_norm_(model.parameters(), clip)
+            norm = torch.nn.utils.clip_grad_norm_(model.parameters(), clip or math.inf)
+            if not torch.isfinite(norm):  # NaN input silences neurons: the loss stays finite, the weights do not
+                raise UnsupportedError(
+                    f"fit: the gradient is {norm.item()} in epoch {epoch + 1}, update {k + 1}; "
+                    f"look for NaN in the data, lower lr={lr}, or set clip=1.0"
+                )
             optimiser.step()
             total += loss.item() * len(labels)
             right += int((s.argmax(1) == labels).sum())

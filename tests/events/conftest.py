@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from spikelab.events import Events
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from spikelab.errors import ShapeError, UnsupportedError
 from spikelab.events import Events, Frames, Recordings, bin_events
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from spikelab.errors import FormatError, ShapeError, UnsupportedError
 from spikelab.events import Events, nmnist
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from spikelab.errors import FormatError
 from spikelab.events import Events, nmnist, nmnist_set
 

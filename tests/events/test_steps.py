@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from spikelab.errors import ShapeError, UnitError
 from spikelab.events import Events, step_edges, steps_needed
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from spikelab.errors import ShapeError
 from spikelab.events import EVENT, Events, bin_events, count_late, pool_events, step_edges
 
@@ -64,7 +65,7 @@ def test_an_event_on_an_edge_belongs_to_the_later_step() -> None:
 
 def test_late_events_are_an_error_that_says_how_many_steps_are_enough() -> None:
     events = Events.from_columns([0, 1500, 7000], [0, 0, 0], shape=(1,))
-    with pytest.raises(ShapeError, match="found 2 of 3 events after the last step.*use steps=8"):
+    with pytest.raises(ShapeError, match=r"found 2 of 3 events after the last step.*use steps=8"):
         bin_events(events, "1 ms", 1)
     assert bin_events(events, "1 ms", 8).sum() == 3
     assert bin_events(events, "1 ms", 1, late="drop").sum() == 1

@@ -25,6 +25,7 @@ import h5py
 import lz4.frame
 import numpy as np
 import zstandard
+
 from spikelab.errors import FormatError, UnsupportedError
 from spikelab.events import Events, Recordings, nmnist, packed, read, shd
 
@@ -160,7 +161,8 @@ def outcome(path: Path) -> str:
             assert (events.x < events.shape[0]).all()
             assert (events.y < (events.shape[1] if len(events.shape) == 2 else 1)).all()
     except (FormatError, UnsupportedError) as error:
-        assert str(path) in str(error)
+        if str(path) not in str(error):
+            raise AssertionError(f"no path in {error}") from error
         return type(error).__name__
     return "read"
 

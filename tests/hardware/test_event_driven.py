@@ -236,6 +236,32 @@ def test_a_bias_that_makes_neurons_fire_keeps_them_awake() -> None:
         np.testing.assert_array_equal(EventDriven(mode).run(net, x).output, reference)  # type: ignore[arg-type]
 
 
+def test_neurons_that_fire_or_give_a_potential_without_moving_stay_awake() -> None:
+    # The state is the same before and after each step, yet there is an output.
+    for model, bias, each in ((MANY, 0.4, 1.0), (LI(tau_mem="7 ms", v_leak=0.5), 0.0, 0.5)):
+        net = Network(
+            {"in": Population((1,), kind="input"), "out": Population((1,), model)},
+            [Projection("in", "out", Linear([[1.0]], [bias]))],
+            dt="1 ms",
+        )
+        x = np.zeros((50, 1, 1), F)
+        for mode in ("exact", "fast"):
+            assert EventDriven(mode).run(net, x).output.ravel().tolist() == [each] * 50  # type: ignore[arg-type]
+
+
+def test_an_input_that_holds_a_neuron_still_for_a_step_does_not_put_it_to_sleep() -> None:
+    net = Network(
+        {"in": Population((1,), kind="input"), "out": Population((1,), MANY)},
+        [Projection("in", "out", Linear([[-0.125]], [0.125]))],
+        dt="1 ms",
+    )
+    x = np.zeros((20, 1, 1), F)
+    x[[0, 6]] = 1  # cancels the bias in these steps
+    for mode in ("exact", "fast"):
+        found = EventDriven(mode).run(net, x).output.ravel()  # type: ignore[arg-type]
+        assert np.flatnonzero(found).tolist() == [4, 8, 11, 14, 17]
+
+
 def brute_force(op: Any, z: np.ndarray) -> int:
     """Pairs of an active input and a weight that is not zero, by torch and by loops."""
     if isinstance(op, Conv2d):
@@ -255,7 +281,10 @@ def brute_force(op: Any, z: np.ndarray) -> int:
 @pytest.mark.parametrize("target", [Float32(), EventDriven(), EventDriven("fast")])
 def test_counted_synaptic_operations_equal_a_brute_force_walk_over_the_spikes(target: Target) -> None:
     rng = np.random.default_rng(9)
-    holes = lambda *s: (rng.normal(0.1, 0.7, s) * (rng.random(s) < 0.6)).astype(F)
+
+    def holes(*s):
+        return (rng.normal(0.1, 0.7, s) * (rng.random(s) < 0.6)).astype(F)
+
     late = rng.integers(1, 4, (12, 12))
     model = LIF(tau_mem=np.full(1, 1e-2), reset="soft", v_leak=0.0625)
     edges = [

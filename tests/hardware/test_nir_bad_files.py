@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 from collections.abc import Callable
@@ -183,7 +184,7 @@ def test_files_that_are_no_nir_graph(tmp_path: Path) -> None:
             read(path)
         return str(caught.value)
 
-    assert "has no /node" in make(lambda f: f.create_dataset("data", data=1))
+    assert "no group" in make(lambda f: f.create_dataset("data", data=1))
     assert "no group" in make(lambda f: f.create_dataset("node", data=1))
     assert "found no type" in make(lambda f: f.create_group("node"))
     assert "expected NIRGraph" in make(lambda f: f.create_dataset("node/type", data="LIF", dtype=TEXT))
@@ -244,10 +245,6 @@ def test_bombs_are_refused_before_memory_is_taken(tmp_path: Path) -> None:
     def contiguous(f: Any) -> None:
         f["node/nodes/x"].create_dataset("w", (huge,), "f4")
 
-    def packed(f: Any) -> None:
-        for k in range(40):
-            f["node/nodes/x"].create_dataset(f"w{k}", data=np.zeros(2**22, np.float32), compression=9)
-
     def inflating(f: Any) -> None:
         data = f["node/nodes/x"].create_dataset("w", (1000,), "u1", chunks=(1000,), compression=9)
         import zlib
@@ -270,7 +267,7 @@ def test_bombs_are_refused_before_memory_is_taken(tmp_path: Path) -> None:
     assert "bytes of text" in hostile(tmp_path / "e.nir", strings)
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert grown < 400_000  # KiB; what is declared here is 256 GiB, and more
-    assert MOST_BYTES <= 4 * 2**30 and callable(packed)
+    assert MOST_BYTES <= 4 * 2**30
 
 
 def test_unknown_filters_are_refused(tmp_path: Path) -> None:
@@ -303,7 +300,7 @@ def test_a_newer_format_is_named(good: bytes, tmp_path: Path) -> None:
     path.write_bytes(good)
     with h5py.File(path, "r+") as f:
         f["node/metadata/spikelab"][()] = f["node/metadata/spikelab"].asstr()[()].replace('"format": 1', '"format": 9')
-    with pytest.raises(UnsupportedError, match="format 9.*update spikelab"):
+    with pytest.raises(UnsupportedError, match=r"format 9.*update spikelab"):
         read(path)
 
 
@@ -334,12 +331,24 @@ def test_mutated_files_give_a_network_or_an_error_of_ours(skip: int, good: bytes
     write(example(), small, extensions=True, compression=None)
     sources = [good, small.read_bytes(), chain(tmp_path / "other.nir", **lif(3)).read_bytes()]
     read_well = 0
-    for k in range(750):
+    for k in range(1000):
         path.write_bytes(mutate(sources[k % 3], rng, skip))
-        for foreign in (False, True):
-            try:
-                read(path, dt="1 ms", foreign=foreign)
-                read_well += 1
-            except SpikelabError:
-                pass
+        try:
+            read(path, dt="1 ms", foreign=bool(k % 2))
+            read_well += 1
+        except SpikelabError:
+            pass
     assert read_well > 100  # mutations that only touch values, or unused bytes
+
+
+def test_numbers_at_the_edges_of_float_raise_no_warnings(tmp_path: Path) -> None:
+    signalling = np.frombuffer(np.uint32(0x7F800001).tobytes() * 3, np.float32)
+    for tau in (signalling, np.full(3, 1e-45, np.float32), np.full(3, 3e38, np.float32), np.full(3, 1e308)):
+        for kind in ("LIF", "CubaLIF", "IF"):
+            node = lif(3) | {"tau": tau}
+            if kind == "CubaLIF":
+                node |= {"type": kind, "tau_syn": tau, "tau_mem": node.pop("tau"), "w_in": tau}
+            if kind == "IF":
+                node = {"type": kind, "r": tau, "v_threshold": full(3, 1.0)}
+            with contextlib.suppress(SpikelabError):
+                read(chain(tmp_path / "x.nir", **node), dt=1e-3)

@@ -38,7 +38,7 @@ def same(net: Network, path: Path, **options: Any) -> LossReport:
     return report
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_random_networks_come_back_with_identical_spikes(seed: int, tmp_path_factory: Any) -> None:
     rng = np.random.default_rng(seed)
@@ -63,7 +63,7 @@ def _writable(net: Network, path: Path) -> bool:
     return True
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_the_bare_graph_gives_the_same_spikes(seed: int, tmp_path_factory: Any) -> None:
     """What any forward-Euler reader sees: without our metadata, up to ties at the threshold."""
@@ -246,3 +246,13 @@ def test_flags_and_parameters_of_each_neuron_come_back(tmp_path: Path) -> None:
         net = chain(model)
         net = Network(net.populations | {"out": Population((3,), model, initial=initial)}, net.projections, 1 / 3000)
         same(net, tmp_path / "m.nir", extensions=True)
+
+
+def test_the_golden_file_of_format_1_gives_its_spikes() -> None:
+    golden = Path(__file__).parents[1] / "golden"
+    net, kept = read(golden / "nir_format_1.nir"), np.load(golden / "nir_format_1.npz")
+    run = Float32().run(net, {n: kept[f"x_{n}"] for n in net.inputs})
+    spiking = ("conv", "pooled", "memory", "out")
+    assert all(kept[n].sum() > 5 for n in spiking)
+    assert all(np.array_equal(run.spikes[n], kept[n]) for n in spiking)
+    np.testing.assert_allclose(run.spikes["potential"], kept["potential"], rtol=1e-6, atol=1e-7)

@@ -33,7 +33,8 @@ from spikelab.neurons.kernel import kernel
 def run(threads):
     k, x = kernel(IF()), np.full((8, 5000), 0.4, np.float32)
     z, end, start = np.empty_like(x), np.empty((1, 5000), np.float32), np.zeros((1, 5000), np.float32)
-    k.forward([x], [np.float32(1), np.float32(0)], start[:0], start, z, end, np.zeros((0, 1, 5000), np.float32), 0, threads)
+    none = np.zeros((0, 1, 5000), np.float32)
+    k.forward([x], [np.float32(1), np.float32(0)], start[:0], start, z, end, none, 0, threads)
     return z.sum(0).tolist() == [2.0] * 5000
 """
 

@@ -10,13 +10,19 @@ import pytest
 from spikelab.errors import UnitError
 from spikelab.neurons import NeuronModel, Port
 from spikelab.neurons.kernel import kernel
-from spikelab.neurons.primitives import NUMPY, PRIMITIVES, UNITS, exp_polynomial
+from spikelab.neurons.primitives import LN2_HIGH, LN2_LOW, NUMPY, PRIMITIVES, UNITS, exp_polynomial
 from spikelab.neurons.trace import LEAVES, OUTPUT, adjoint, trace
 from spikelab.units import Dimensioned, dimension
 
 EVERY = tuple(sorted(PRIMITIVES))
 Values = NamedTuple("Values", [(n, Any) for n in EVERY])  # type: ignore[misc]
-Operands = NamedTuple("Operands", [("b", Any), ("c", Any)])
+
+
+class Operands(NamedTuple):
+    """Second and third operand."""
+
+    b: Any
+    c: Any
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +92,11 @@ def test_exp_stays_finite_and_positive_far_outside() -> None:
     y = exp_polynomial(np.array([-1e30, -200, 200, 1e30], np.float32))
     assert np.array_equal(y, exp_polynomial(np.array([-87, -87, 88, 88], np.float32)))
     assert np.all(np.isfinite(y)) and np.all(y > 0)
+
+
+def test_exp_of_nan_is_nan_without_a_warning() -> None:
+    assert np.isnan(exp_polynomial(np.array([np.nan], np.float32))).all()
+    assert np.isnan(exp_polynomial(np.float32(np.nan)))
 
 
 EXACT = {
@@ -207,8 +218,6 @@ def test_a_primitive_refuses_units_that_do_not_fit(name: str) -> None:
 
 
 def test_ln_2_is_split_so_that_the_first_product_is_exact() -> None:
-    from spikelab.neurons.primitives import LN2_HIGH, LN2_LOW
-
-    assert LN2_HIGH + LN2_LOW == pytest.approx(math.log(2), abs=1e-12)
-    n = np.arange(-126, 128, dtype=np.float32)
-    assert np.array_equal((n * np.float32(LN2_HIGH)).astype(np.float64), n.astype(np.float64) * LN2_HIGH)
+    n, high = np.arange(-126, 128, dtype=np.float32), np.float32(LN2_HIGH)
+    assert np.array_equal((n * high).astype(np.float64), n.astype(np.float64) * LN2_HIGH)
+    assert abs(LN2_HIGH + LN2_LOW - math.log(2)) < 1e-12

@@ -111,7 +111,7 @@ def test_silent_gradients_and_unused_outputs_are_zero() -> None:
 def test_a_second_derivative_is_refused_not_made_up() -> None:
     x = torch.rand(5, *SHAPE, requires_grad=True)
     (g,) = torch.autograd.grad(nn.LIF(dt="1 ms")(x)[0].sum(), x, create_graph=True)
-    with pytest.raises(RuntimeError, match="does not require grad|not implemented|no autograd formula|backward"):
+    with pytest.raises(RuntimeError, match=r"does not require grad|not implemented|no autograd formula|backward"):
         g.sum().backward()
 
 

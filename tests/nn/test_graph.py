@@ -24,7 +24,10 @@ def network(rename: dict[str, str] | None = None) -> Network:
     """Every op, recurrence, delays, a residual sum, an initial state."""
     rng = np.random.default_rng(2)
     n: Any = {k: k for k in ("in", "conv", "mid", "sum", "out")} | (rename or {})
-    normal = lambda *s: rng.normal(0.1, 0.6, s).astype(np.float32)
+
+    def normal(*s):
+        return rng.normal(0.1, 0.6, s).astype(np.float32)
+
     return Network(
         {
             n["in"]: Population((2, 6, 4), kind="input"),
@@ -35,7 +38,7 @@ def network(rename: dict[str, str] | None = None) -> Network:
         },
         [
             Projection(n["in"], n["conv"], Conv2d(normal(4, 1, 3, 3), normal(4) / 10, padding=1, groups=2), delay=2),
-            Projection(n["conv"], n["mid"], (AvgPool2d(2), Flatten(), Linear(normal(8, 24)))),
+            Projection(n["conv"], n["mid"], (AvgPool2d(2), Flatten(), Linear(normal(8, 24))), delay=1),
             Projection(n["conv"], n["mid"], (SumPool2d((2, 4)), Flatten(), Linear(normal(8, 12) / 4)), delay=3),
             Projection(n["mid"], n["mid"], Linear(normal(8, 8) / 2), delay=1),
             Projection(n["mid"], n["sum"], Scale(normal(8))),
@@ -64,7 +67,10 @@ def test_the_module_spikes_as_its_network() -> None:
     with torch.no_grad():
         seen = {}
         for name in ("conv", "mid"):
-            keep = lambda _, __, output, name=name: seen.update({name: output[0]})
+
+            def keep(_, __, output, name=name):
+                return seen.update({name: output[0]})
+
             module.neurons[name].register_forward_hook(keep)
         module(X)
     found = agreement(net, X, seen)
@@ -84,7 +90,7 @@ def test_chunks_that_carry_the_state_equal_the_whole() -> None:
 
 
 def test_the_module_learns_and_copies() -> None:
-    module = nn.from_network(network(), surrogate="atan")
+    module = nn.from_network(network())
     module(X)[0].square().mean().backward()
     without = [n for n, p in module.named_parameters() if p.grad is None or not p.grad.any()]
     assert without == []

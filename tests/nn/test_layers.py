@@ -115,7 +115,7 @@ def test_states_of_another_model_or_batch_are_refused() -> None:
 
 @pytest.mark.parametrize("shape", [(5,), (4, 5), (4, 2, 6), (4, 2, 5, 1)])
 def test_shapes_that_do_not_fit_name_the_layer(shape: tuple[int, ...]) -> None:
-    with pytest.raises(SpikelabError, match="layer 0|LIF"):
+    with pytest.raises(SpikelabError, match=r"layer 0|LIF"):
         small()(torch.zeros(shape))
 
 
@@ -132,7 +132,7 @@ def test_errors_of_ours_pass_a_sequence_unchanged() -> None:
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             raise UnsupportedError("named on purpose")
 
-    with pytest.raises(UnsupportedError, match="^named on purpose$"):
+    with pytest.raises(UnsupportedError, match=r"^named on purpose$"):
         nn.Sequential(Odd())(torch.zeros(2, 1, 1))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -42,7 +43,7 @@ def signal(*shape: int, dtype: torch.dtype = torch.float32, seed: int = 0) -> Te
 
 
 def gradients(layer: nn.Neuron, x: Tensor, state: Any = None) -> tuple[Tensor, dict[str, Tensor]]:
-    """Output, and gradients of input, parameters and states under a fixed random weighting."""
+    """Output and last state in one, and gradients of input, parameters and states under a fixed random weighting."""
     x = x.detach().clone().requires_grad_(True)
     start = layer.initial(x) if state is None else state
     values = [v.detach().clone().requires_grad_(True) for v in start.neuron]
@@ -53,7 +54,7 @@ def gradients(layer: nn.Neuron, x: Tensor, state: Any = None) -> tuple[Tensor, d
     found = {"x": x.grad, **{f"state {k}": v.grad for k, v in enumerate(values)}}
     for n, p in layer.named_parameters():
         found[n] = torch.zeros_like(p) if p.grad is None else p.grad.clone()
-    return y.detach(), found  # type: ignore[return-value]
+    return torch.cat([y.detach().flatten(), *(v.detach().flatten() for v in end.neuron)]), found  # type: ignore[return-value]
 
 
 @pytest.mark.parametrize("name", LAYERS)
@@ -69,16 +70,18 @@ def test_fused_kernels_equal_the_plain_loop_in_values_and_gradients(name: str) -
     assert torch.equal(ours["x"], theirs["x"])  # sums in autograd's order: the same bits
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_recurrent_layers_equal_the_plain_loop(dtype: torch.dtype) -> None:
+@pytest.mark.parametrize(("name", "dtype"), [("LIF", torch.float32), ("LI", torch.float64)])
+def test_recurrent_layers_equal_the_plain_loop(name: str, dtype: torch.dtype) -> None:
     found = []
     for fused in (True, False):
         torch.manual_seed(0)
-        layer = LAYERS["LIF"](shape=6, recurrent=True, fused=fused).to(dtype)
+        learn = () if name == "LIF" else ("tau_mem", "v_leak")
+        layer = LAYERS[name](shape=6, recurrent=True, learn=learn, fused=fused).to(dtype)
         assert layer.weight_rec is not None
         found.append(gradients(layer, signal(30, 2, 6, dtype=dtype)))
     (y, ours), (z, theirs) = found
-    assert y.dtype == dtype and torch.equal(y, z) and y.sum() > 20
+    assert y.dtype == dtype and y.abs().sum() > 20
+    assert torch.equal(y, z) if name == "LIF" else torch.allclose(y, z, rtol=1e-12, atol=1e-12)
     for key, value in ours.items():
         assert torch.allclose(value, theirs[key], rtol=1e-4, atol=1e-5), key
     assert ours["weight_rec"].abs().max() > 0
@@ -92,7 +95,7 @@ def test_chunks_that_pass_the_state_equal_the_whole_with_gradients(cuts: list[in
     results = []
     for bounds in ([0, 30], [0, *sorted(cuts), 30]):
         x, state, pieces = signal(30, 2, 6), None, []
-        for a, b in zip(bounds, bounds[1:], strict=False):
+        for a, b in itertools.pairwise(bounds):
             y, state = layer(x[a:b], state)
             pieces.append(y)
         whole = torch.cat(pieces)
@@ -159,7 +162,7 @@ def test_bad_input_is_refused_with_what_was_found(x: Any, message: str) -> None:
 
 
 def test_the_time_step_must_be_known_and_one() -> None:
-    with pytest.raises(UnitError, match="dt is not known.*set_dt"):
+    with pytest.raises(UnitError, match=r"dt is not known.*set_dt"):
         nn.LIF()(torch.zeros(5, 2, 3))
     for bad in ("1", "1 V", 0, -1, float("nan")):
         with pytest.raises(UnitError, match=r"LIF\.dt"):
@@ -234,7 +237,10 @@ def test_the_reset_passes_gradients_only_when_asked_to() -> None:
         y[1].sum().backward()
         found[detach, fused] = float(u.grad[0])  # type: ignore[index]
     a = np.exp(-0.1)
-    slope = lambda d: 1 / (abs(d) + 1) ** 2
+
+    def slope(d):
+        return 1 / (abs(d) + 1) ** 2
+
     v1 = a * 0.25 + 0.5
     assert found[True, False] == pytest.approx(slope(v1 - 1) * a, rel=1e-5)
     for fused in (True, False):
@@ -279,6 +285,13 @@ def test_layers_run_in_forked_workers_after_threads_were_used(monkeypatch: pytes
     here = [data[k] for k in range(4)]
     loader = torch.utils.data.DataLoader(data, num_workers=2, batch_size=None, multiprocessing_context="fork")
     assert all(torch.equal(a, b) for a, b in zip(here, loader, strict=True))
+
+
+def test_learnt_parameters_must_broadcast_to_the_layer() -> None:
+    with pytest.raises(
+        ShapeError, match=r"LIF.tau_mem: found shape \(3,\); expected one that broadcasts to shape=\(7,\)"
+    ):
+        nn.LIF(tau_mem=np.full(3, 1e-2), learn=("tau_mem",), shape=7)
 
 
 def test_per_channel_parameters_broadcast() -> None:

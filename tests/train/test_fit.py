@@ -124,6 +124,23 @@ def test_one_seed_gives_one_result_and_another_seed_another() -> None:
     assert equal(results[0], results[1]) and not equal(results[0], results[2])
 
 
+def test_every_epoch_takes_all_samples_in_an_order_of_its_own() -> None:
+    class Watched(ArrayFrames):
+        def __init__(self, *data: Any) -> None:
+            super().__init__(*data)
+            self.seen: list[int] = []
+
+        def batch(self, indices: Any) -> Any:
+            self.seen += list(indices)
+            return super().batch(indices)
+
+    data = Watched(*task())
+    sl.fit(model(), data, **SETTINGS)
+    epochs = [data.seen[1 + 60 * k : 61 + 60 * k] for k in range(4)]  # one look at the output before
+    assert all(sorted(e) == list(range(60)) for e in epochs)
+    assert len({tuple(e) for e in epochs}) == 4
+
+
 def test_the_generators_of_torch_and_numpy_are_left_alone() -> None:
     torch.manual_seed(3)
     np.random.seed(3)  # noqa: NPY002  to see that nobody uses it
@@ -157,7 +174,7 @@ def test_a_checkpoint_of_other_settings_is_refused(tmp_path: Path, change: dict[
     sl.fit(model(), task(), checkpoint=path, **{**SETTINGS, "epochs": 1})
     made = model()
     before = weights(made)
-    with pytest.raises(ShapeError, match="run.npz was made with.*use another file, or delete it"):
+    with pytest.raises(ShapeError, match=r"run.npz was made with.*use another file, or delete it"):
         sl.fit(made, task(), checkpoint=path, **{**SETTINGS, "epochs": 1, **change})
     assert equal(weights(made), before)
 
@@ -170,7 +187,7 @@ def test_a_checkpoint_of_other_data_or_another_model_is_refused(tmp_path: Path) 
     with pytest.raises(ShapeError, match="another model"):
         sl.fit(model(width=13), task(), checkpoint=path, **{**SETTINGS, "epochs": 1})
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(FormatError, match="run.npz"):
+    with pytest.raises(FormatError, match=r"run.npz"):
         sl.fit(model(), task(), checkpoint=path, **{**SETTINGS, "epochs": 1})
 
 
@@ -181,9 +198,11 @@ def test_a_loss_that_is_not_finite_is_refused() -> None:
     with pytest.raises(UnsupportedError, match=r"the loss is nan in epoch 1, update 1; lower lr=0.01, or set clip=1.0"):
         sl.fit(made, task(), **SETTINGS)
     x, labels = task()
-    x[3, 2, 1] = np.nan
-    with pytest.raises(UnsupportedError, match="the loss is nan"):
-        sl.fit(model(), (x, labels), **SETTINGS)
+    x[3, 2, 1] = np.nan  # a neuron that sees NaN stays silent, so the loss is a number
+    made = model()
+    with pytest.raises(UnsupportedError, match=r"the gradient is nan in epoch 1.*look for NaN in the data"):
+        sl.fit(made, (x, labels), **SETTINGS)
+    assert all(p.isfinite().all() for p in made.parameters())
 
 
 @pytest.mark.parametrize("which", ["train", "validation"])

@@ -60,9 +60,11 @@ def load(path: str | os.PathLike[str], root: str) -> Tree:
         raise FormatError(name, "is not a regular file; expected an HDF5 file")
     try:
         with h5py.File(name, "r") as file:
-            if not isinstance(_link(file, root, name, f"/{root}"), h5py.Group):
-                raise FormatError(name, f"/{root} is no group; expected the graph in it")
-            return _Loader(name, status.st_size, file).group(file[root], f"/{root}", 0)
+            loader = _Loader(name, status.st_size, file)
+            top = loader.open(file, root, f"/{root}") if root in file else None
+            if not isinstance(top, h5py.h5g.GroupID):
+                raise FormatError(name, f"has no group /{root}; expected a NIR graph there")
+            return loader.group(h5py.Group(top), f"/{root}", 0)
     except FormatError:
         raise
     except Exception as error:  # noqa: BLE001  damaged files make h5py raise errors of nearly every class
@@ -70,17 +72,6 @@ def load(path: str | os.PathLike[str], root: str) -> Tree:
         raise FormatError(
             name, f"cannot be read as HDF5 ({type(error).__name__}: {text}); the file is damaged or foreign"
         ) from None
-
-
-def _link(group: Any, key: str, path: str, where: str) -> Any:
-    link = group.get(key, getlink=True)
-    if link is None:
-        raise FormatError(path, f"has no {where}; expected a NIR graph there")
-    if not isinstance(link, h5py.HardLink):
-        raise FormatError(
-            path, f"{where} is a link to elsewhere ({type(link).__name__}); expected data in the file itself"
-        )
-    return group[key]
 
 
 class _Loader:
@@ -94,6 +85,13 @@ class _Loader:
     def bad(self, where: str, found: str, expected: str) -> FormatError:
         return FormatError(self.path, f"{where}: found {found}; expected {expected}")
 
+    def open(self, group: Any, key: str, where: str) -> Any:
+        """Low-level object of a name, if it lies in this file: the high-level ones cost three times as much."""
+        name = key.encode("utf-8", "surrogateescape")
+        if group.id.links.get_info(name).type != h5py.h5l.TYPE_HARD:
+            raise self.bad(where, "a link to elsewhere", "data in the file itself")
+        return h5py.h5o.open(group.id, name)
+
     def group(self, group: Any, where: str, depth: int) -> Tree:
         info = h5py.h5o.get_info(group.id)
         if info.addr in self.seen:
@@ -106,52 +104,53 @@ class _Loader:
             self.objects -= 1
             if self.objects < 0:
                 raise self.bad(where, f"more than {_MOST_OBJECTS} objects", "fewer")
-            item, inner = _link(group, key, self.path, f"{where}/{key}"), f"{where}/{key}"
-            if isinstance(item, h5py.Group):
-                result[key] = self.group(item, inner, depth + 1)
-            elif isinstance(item, h5py.Dataset):
-                foreign = "/metadata/" in inner and not _is_text(item) and item.dtype.kind not in "fiub"
-                if not foreign:  # what other programs note in their metadata is theirs
+            inner = f"{where}/{key}"
+            item = self.open(group, key, inner)
+            if isinstance(item, h5py.h5g.GroupID):
+                result[key] = self.group(h5py.Group(item), inner, depth + 1)
+            elif isinstance(item, h5py.h5d.DatasetID):
+                others = "/metadata/" in inner and item.dtype.kind not in "fiub" and not _is_text(item)
+                if not others:  # what other programs note in their metadata is theirs
                     result[key] = self.dataset(item, inner)
             else:
-                raise self.bad(inner, type(item).__name__, "a group or a dataset")
+                raise self.bad(inner, "a data type", "a group or a dataset")
         return result
 
     def dataset(self, data: Any, where: str) -> Any:
-        if data.is_virtual or data.external:
+        """Values of a low-level dataset."""
+        plist = data.get_create_plist()
+        if plist.get_layout() == h5py.h5d.VIRTUAL or plist.get_external_count():
             raise self.bad(where, "data that lie in another file", "data in the file itself")
-        if data.shape is None:
+        if data.get_space().get_simple_extent_type() == h5py.h5s.NULL:
             raise self.bad(where, "an empty dataset", "values")
-        self._bounds(data, where)
+        chunk = plist.get_chunk() if plist.get_layout() == h5py.h5d.CHUNKED else None
+        self._bounds(data, chunk, where)
         if _is_text(data):
             return self._strings(data, where)
         if data.dtype.kind not in "fiub" or data.dtype.itemsize > 8:
             raise self.bad(where, f"values of type {data.dtype}", "numbers of at most 64 bits, or strings")
-        values = np.asarray(data[()])
-        return values.astype(values.dtype.newbyteorder("="))
+        return _values(data)
 
     def _take(self, declared: int, where: str) -> None:
         self.bytes -= declared
         if self.bytes < 0:
             raise self.bad(where, f"more than {MOST_BYTES} bytes once unpacked", "a smaller file")
 
-    def _bounds(self, data: Any, where: str) -> None:
-        width = data.id.get_type().get_size()
-        declared = math.prod(data.shape) * width
-        stored = data.id.get_storage_size()
+    def _bounds(self, data: Any, chunk: tuple[int, ...] | None, where: str) -> None:
+        width, stored = data.get_type().get_size(), data.get_storage_size()
         if stored > self.size:
             raise self.bad(where, f"{stored} stored bytes", f"no more than the {self.size} of the file")
-        whole = 0 if data.chunks is None else math.prod(data.chunks) * width
-        for number in (declared, whole):
-            most = stored if data.chunks is None else _INFLATION * stored + (_SLACK if stored else 0)
+        most = stored if chunk is None else _INFLATION * stored + (_SLACK if stored else 0)
+        whole = 0 if chunk is None else math.prod(chunk) * width
+        for number in (math.prod(data.shape) * width, whole):
             if number > most:
                 raise self.bad(where, f"{number} bytes declared and {stored} stored", f"at most {most}")
             self._take(number, where)
-        if data.chunks is not None:
+        if chunk is not None:
             self._filters(data, where, whole + 4)  # fletcher32 adds four bytes
 
     def _filters(self, data: Any, where: str, whole: int) -> None:
-        plist = data.id.get_create_plist()
+        plist = data.get_create_plist()
         filters = [plist.get_filter(k)[0] for k in range(plist.get_nfilters())]
         for number in filters:
             if number not in _FILTERS:
@@ -168,19 +167,20 @@ class _Loader:
                 )
             if not deflate or chunk.filter_mask & deflate:
                 return
-            _, raw = data.id.read_direct_chunk(chunk.chunk_offset)
+            _, raw = data.read_direct_chunk(chunk.chunk_offset)
             if len(zlib.decompressobj().decompress(raw, whole + 1)) > whole:
                 raise self.bad(where, f"a chunk that inflates beyond {whole} bytes", "no more than it declares")
 
-        data.id.chunk_iter(inspect)
+        data.chunk_iter(inspect)
 
     def _strings(self, data: Any, where: str) -> Any:
-        if data.size > _MOST_STRINGS:
-            raise self.bad(where, f"{data.size} strings", f"at most {_MOST_STRINGS}")
+        count = math.prod(data.shape)
+        if count > _MOST_STRINGS:
+            raise self.bad(where, f"{count} strings", f"at most {_MOST_STRINGS}")
         if h5py.check_string_dtype(data.dtype).length is None:
             found = heap.strings(self.file, data, self.path)
         else:
-            found = iter(np.asarray(data[()], object).reshape(-1))
+            found = iter(_values(data).reshape(-1).tolist())
         result = np.empty(data.shape, object)
         flat = result.reshape(-1)
         for k, text in enumerate(found):
@@ -189,6 +189,13 @@ class _Loader:
                 raise self.bad(where, f"more than {_MOST_TEXT} bytes of text", "less")
             flat[k] = text.decode("utf-8")
         return result if data.shape else str(flat[0])
+
+
+def _values(data: Any) -> Any:
+    values = np.empty(data.shape, data.dtype)
+    if values.size:
+        data.read(h5py.h5s.ALL, h5py.h5s.ALL, values)
+    return values.astype(values.dtype.newbyteorder("="), copy=False)
 
 
 def _is_text(data: Any) -> bool:

@@ -10,11 +10,13 @@ Source:
 
 from __future__ import annotations
 
+import math
 import os
 import struct
 from collections.abc import Iterator
 from typing import Any
 
+import h5py
 import numpy as np
 
 __all__ = ["HeapError", "strings"]
@@ -33,7 +35,7 @@ def strings(file: Any, data: Any, path: str) -> Iterator[bytes]:
 
     Args:
         file: the open `h5py.File`.
-        data: its dataset of variable-length strings.
+        data: low-level dataset of variable-length strings.
         path: of the file.
 
     Raises:
@@ -41,12 +43,13 @@ def strings(file: Any, data: Any, path: str) -> Iterator[bytes]:
     """
     if file.id.get_create_plist().get_sizes() != (8, 8):
         raise HeapError("addresses that are not 64 bits wide")
-    first = data.id.get_offset()
-    if data.chunks is not None or first is None:
+    first = data.get_offset()
+    if data.get_create_plist().get_layout() != h5py.h5d.CONTIGUOUS or first is None:
         raise HeapError("strings of variable length that are not stored contiguously")
     size, base = os.stat(path).st_size, file.userblock_size
     with open(path, "rb") as raw:
-        references = np.frombuffer(_bytes(raw, first, data.size * _REFERENCE.itemsize, size), _REFERENCE)
+        count = math.prod(data.shape)
+        references = np.frombuffer(_bytes(raw, first, count * _REFERENCE.itemsize, size), _REFERENCE)
         collections: dict[int, dict[int, bytes]] = {}
         for reference in references:
             length, address, index = (int(v) for v in reference.tolist())

@@ -72,8 +72,7 @@ class Node:
             raise self.bad(name, "text" if isinstance(value, str) else type(value).__name__, "numbers")
         if value.size == 0 or (ndim is not None and value.ndim != ndim):
             raise self.bad(name, f"shape {value.shape}", f"{ndim if ndim is not None else 'some'} axes, none empty")
-        with np.errstate(invalid="ignore"):
-            result = value.astype(np.float64)
+        result = value.astype(np.float64)
         if not np.isfinite(result).all():
             raise self.bad(name, "NaN or infinity", "finite numbers")
         return result

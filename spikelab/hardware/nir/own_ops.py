@@ -90,8 +90,7 @@ def _edited(node: Node, found: str) -> UnsupportedError:
 
 
 def _restored(node: Node, name: str, ndim: int) -> Array:
-    with np.errstate(over="ignore"):
-        file = node.numbers(name, ndim).astype(np.float32)
+    file = node.numbers(name, ndim).astype(np.float32)
     k, off = node.metadata.get("factor"), node.metadata.get(f"{name}_steps")
     if k is None:
         return file

@@ -64,11 +64,13 @@ def read(
     step = None if dt is None else seconds(dt)
     if if_convention not in (None, *get_args(Convention)):
         raise unknown_name("if_convention", if_convention, get_args(Convention))
-    graph = parse(container.load(name, "node"), name)
-    try:
-        return _interpret(graph, step, if_convention, foreign)
-    except ShapeError as error:
-        raise FormatError(name, str(error)) from None
+    tree = container.load(name, "node")
+    with np.errstate(all="ignore"):  # damaged numbers are found by looking at them
+        graph = parse(tree, name)
+        try:
+            return _interpret(graph, step, if_convention, foreign)
+        except ShapeError as error:
+            raise FormatError(name, str(error)) from None
 
 
 def _interpret(graph: Graph, dt: float | None, if_convention: Convention | None, as_foreign: bool) -> Network:
