@@ -24,9 +24,15 @@ class _SuperSpike(torch.autograd.Function):
         return (d > 0).to(d.dtype)
 
     @staticmethod
-    def backward(ctx: Any, g: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+    def backward(ctx: Any, g: torch.Tensor) -> torch.Tensor:
         (d,) = ctx.saved_tensors
-        return g / (10.0 * d.abs() + 1.0).square()
+        slope: torch.Tensor = 1.0 / (10.0 * d.abs() + 1.0).square()
+        return g * slope
+
+
+def _spike(d: torch.Tensor) -> torch.Tensor:
+    z: torch.Tensor = _SuperSpike.apply(d)  # type: ignore[no-untyped-call]
+    return z
 
 
 def _plain_lif(x: torch.Tensor, a: float) -> torch.Tensor:
@@ -34,7 +40,7 @@ def _plain_lif(x: torch.Tensor, a: float) -> torch.Tensor:
     v, out = torch.zeros_like(x[0]), []
     for u in x.unbind(0):
         v = a * v + u
-        z = _SuperSpike.apply(v - 1.0)
+        z = _spike(v - 1.0)
         v = v - z.detach()
         out.append(z)
     return torch.stack(out)
@@ -45,7 +51,7 @@ def _plain_cuba(x: torch.Tensor, b: float, a: float) -> torch.Tensor:
     for u in x.unbind(0):
         i = b * i + u
         v = a * v + i
-        z = _SuperSpike.apply(v - 1.0)
+        z = _spike(v - 1.0)
         v = v - z.detach()
         out.append(z)
     return torch.stack(out)

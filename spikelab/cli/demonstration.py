@@ -10,8 +10,8 @@ import numpy as np
 from rich.console import Console
 
 from spikelab.agreement import agreement
-from spikelab.clocked import Float32
 from spikelab.cli.output import ready
+from spikelab.clocked import Float32
 from spikelab.errors import SpikelabError
 from spikelab.hardware import nir
 from spikelab.hardware.accounting import energy

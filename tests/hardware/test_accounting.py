@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +114,9 @@ def golden() -> dict[str, Any]:
 def sanafe_counts(case: dict[str, Any]) -> Counts:
     steps = case["steps"]
     populations: dict[str, PopulationCount] = {
-        n: PopulationCount("LIF", p["neurons"], p["neurons"] * steps, p["spikes"], {}, True, active_updates=p["active_updates"])
+        n: PopulationCount(
+            "LIF", p["neurons"], p["neurons"] * steps, p["spikes"], {}, True, active_updates=p["active_updates"]
+        )
         for n, p in case["populations"].items()
         if n != "in"
     }

@@ -259,7 +259,8 @@ def test_an_input_that_holds_a_neuron_still_for_a_step_does_not_put_it_to_sleep(
     x[[0, 6]] = 1  # cancels the bias in these steps
     for mode in ("exact", "fast"):
         found = EventDriven(mode).run(net, x).output.ravel()  # type: ignore[arg-type]
-        assert np.flatnonzero(found).tolist() == [4, 8, 11, 14, 17]
+        assert np.flatnonzero(found).tolist()[:3] == [4, 8, 11]
+        np.testing.assert_array_equal(found, Float32().run(net, x).output.ravel())
 
 
 def brute_force(op: Any, z: np.ndarray) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from spikelab.errors import FormatError, UnsupportedError, Violation
@@ -29,19 +28,18 @@ def foreign_op(node: Node, shape: Shape | None = None) -> tuple[Op, ...]:
         UnsupportedError: a form that spikelab has no op for.
     """
     kind = node.type
-    with np.errstate(over="ignore"):
-        if kind in ("Affine", "Linear"):
-            weight = node.numbers("weight")
-            if weight.ndim != 2:
-                advice = "write one Affine node per matrix"
-                violation = Violation(
-                    "weight_is_a_matrix", f"{node.path}, node {node.name}", f"shape {weight.shape}", "[out, in]", advice
-                )
-                raise UnsupportedError(violations=[violation])
-            return (Linear(weight, _bias(node, len(weight)) if kind == "Affine" else None),)
-        if kind == "Scale":
-            scale = node.numbers("scale")
-            return (Scale(scale.flat[0] if (scale == scale.flat[0]).all() else scale),)
+    if kind in ("Affine", "Linear"):
+        weight = node.numbers("weight")
+        if weight.ndim != 2:
+            advice = "write one Affine node per matrix"
+            violation = Violation(
+                "weight_is_a_matrix", f"{node.path}, node {node.name}", f"shape {weight.shape}", "[out, in]", advice
+            )
+            raise UnsupportedError(violations=[violation])
+        return (Linear(weight, _bias(node, len(weight)) if kind == "Affine" else None),)
+    if kind == "Scale":
+        scale = node.numbers("scale")
+        return (Scale(scale.flat[0] if (scale == scale.flat[0]).all() else scale),)
     if kind in ("SumPool2d", "AvgPool2d"):
         pool = SumPool2d if kind == "SumPool2d" else AvgPool2d
         return (pool(*(node.integers(name, 2) for name in ("kernel_size", "stride", "padding"))),)
