@@ -81,10 +81,7 @@ def _splits(found: Any, plan: Any, split: str) -> Iterator[tuple[int, Any, Any]]
     if split not in SPLITS:
         raise unknown_name("split", split, SPLITS)
     everything = found.all_frames(**options)
-    if split == "folds":
-        group = everything.metadata["index"] % 5
-    else:
-        group = everything.metadata["speaker"]
+    group = everything.metadata["index"] % 5 if split == "folds" else everything.metadata["speaker"]
     for number in np.unique(group).tolist():
         yield (
             number,

@@ -29,7 +29,8 @@ def neuron(
 
         for case in cases(threads=threads, rounds=rounds):
             low, high = case.quartiles
-            text = f"{case.case}: {1e3 * case.ours_s:.1f} ms; {case.reference}: {1e3 * case.reference_s:.1f} ms; ratio {case.ratio:.3f} ({low:.3f} to {high:.3f})"
+            text = f"{case.case}: {1e3 * case.ours_s:.1f} ms; {case.reference}: {1e3 * case.reference_s:.1f} ms"
+            text += f"; ratio {case.ratio:.3f} ({low:.3f} to {high:.3f})"
             typer.echo(case.line() if as_json else text)
 
 

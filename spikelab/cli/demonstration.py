@@ -57,13 +57,13 @@ def demonstrate(output: Path, data: str | None, epochs: int | None, *, quiet: bo
     name, found = _data(data)
     plan, kind = recipe(name), found.card["kind"]
     train, test = found.frames(dt=plan.dt, steps=plan.steps, late=plan.late)
-    console.print(f"[bold]1 data[/bold]     {name}: {kind}; {len(train)} recordings to train, {len(test)} to test")
+    console.print(f"[bold]1 data[/bold]     {name}: {kind}")
+    console.print(f"           {len(train)} recordings to train on, {len(test)} to test")
     began = time.perf_counter()
     model = plan.model(train.shape, len(train.classes))
     settings = dict(plan.settings) | ({"epochs": epochs} if epochs else {})
-    console.print(
-        f"[bold]2 train[/bold]    {sum(p.numel() for p in model.parameters()):,} parameters, {settings['epochs']} epochs"
-    )
+    parameters = sum(p.numel() for p in model.parameters())
+    console.print(f"[bold]2 train[/bold]    {parameters:,} parameters, {settings['epochs']} epochs")
     history = fit(model, train, test, seed=plan.seed, progress=not quiet, **settings)
     result = evaluate(model, test)
     seconds = time.perf_counter() - began
@@ -77,9 +77,8 @@ def demonstrate(output: Path, data: str | None, epochs: int | None, *, quiet: bo
     console.print(f"           torch against clocked: {torch_}")
 
     reports = {table: energy(events.counts, table) for table in _COSTS}
-    console.print(
-        f"[bold]4 energy[/bold]   {events.counts.synaptic_ops / events.counts.samples:,.0f} synaptic operations an inference"
-    )
+    each = events.counts.synaptic_ops / events.counts.samples
+    console.print(f"[bold]4 energy[/bold]   {each:,.0f} synaptic operations an inference")
     for table, report in reports.items():
         parts = ", ".join(f"{what} {value}" for what, value in report.per_sample.items() if value.value)
         console.print(f"           {table}: {parts}")
@@ -89,9 +88,11 @@ def demonstrate(output: Path, data: str | None, epochs: int | None, *, quiet: bo
     back = Float32().run(nir.read(path), x)
     same = all(np.array_equal(back.spikes[n], reference.spikes[n]) for n in net.populations)
     readers = ", ".join(n for n, why in loss.readers.items() if not why)
-    console.print(
-        f"[bold]5 export[/bold]   {path}: spikes read back {'identical' if same else 'DIFFERENT'}; same spikes expected in {readers or 'spikelab only'}"
-    )
+    console.print(f"[bold]5 export[/bold]   {path}: spikes read back {'identical' if same else 'DIFFERENT'}")
+    console.print(f"           other programs that give the same spikes: {readers or 'none'}")
+    for program, why in loss.readers.items():
+        if why:
+            console.print(f"           {program} does not: {why[0]}")
 
     page = output / "index.html"
     facts = {
@@ -124,7 +125,7 @@ def demonstrate(output: Path, data: str | None, epochs: int | None, *, quiet: bo
             "decisions": exact.decisions,
             "event_driven_differing": exact.differing,
             "torch_differing": torch_.differing,
-            "synaptic_ops_per_inference": events.counts.synaptic_ops / events.counts.samples,
+            "synaptic_ops_per_inference": each,
             "energy_per_inference_J": {t: {c: v.value for c, v in r.per_sample.items()} for t, r in reports.items()},
             "nir": str(path),
             "nir_identical": same,

@@ -1,4 +1,7 @@
-"""How commands speak: text for people, one JSON object with `--json`, exit 0 fine, 1 violated rule or bad file, 2 usage."""
+"""How commands speak: text for people, one JSON object with `--json`.
+
+Exit 0 fine, 1 violated rule or bad file, 2 usage.
+"""
 
 from __future__ import annotations
 

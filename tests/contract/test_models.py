@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from spikelab.errors import UnitError, UnsupportedError
-from spikelab.neurons import IF, LIF, CubaLI, CubaLIF, NeuronModel
+from spikelab.neurons import LIF, CubaLI, CubaLIF, NeuronModel
 from spikelab.neurons.lif import LIFState
 from spikelab.neurons.model import MATHS, Maths, decay, parameter
 from spikelab.testing import check_model
@@ -71,7 +71,6 @@ MODELS = [
     LIF(v_leak=0.05, v_reset=-0.1),
     LIF(reset="soft", comparison=">=", spikes="many"),
     CubaLIF(reset="undecayed", comparison=">=", synapse="add_then_decay", input_gain="dt/tau"),
-    IF(reset="soft"),
     CubaLI(input_gain="dt/tau"),
     Adaptive(),
 ]

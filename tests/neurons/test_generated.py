@@ -176,12 +176,14 @@ def test_the_directory_is_that_of_the_user_unless_named(monkeypatch: pytest.Monk
     assert cache_directory() == Path.home() / "Library" / "Caches" / "spikelab"
 
 
-def test_two_processes_that_compile_at_once_do_not_clash(directory: Path) -> None:
-    text = "assert run(1)"
-    for process in [script(text, SPIKELAB_CACHE=str(directory)) for _ in range(2)]:
+def test_processes_that_compile_at_once_do_not_clash(directory: Path) -> None:
+    text = f"from spikelab.neurons.generated import load\nassert load({SOURCE!r}, 'test').twice(3) == 8"
+    for process in [script(text, SPIKELAB_CACHE=str(directory)) for _ in range(3)]:
         finish(process)
-    assert only(directory).name.startswith("spikelab_kernel_if_")
+    assert only(directory).read_text() == SOURCE
     assert list(directory.rglob("*tmp*")) == []
+    module = load()
+    assert module.twice(3) == 8 and sum(module.twice.stats.cache_hits.values()) == 1
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
