@@ -88,9 +88,8 @@ class Conv2d(torch.nn.Conv2d):
         """[T, B, C, H, W] to [T, B, C', H', W']."""
         x = _images(self, input)
         # Channels last: with few channels, torch's backward on a CPU is up to ten times as fast (measured).
-        y: Tensor = super().forward(x.flatten(0, 1).contiguous(memory_format=torch.channels_last))
-        y = y.contiguous().unflatten(0, x.shape[:2])
-        return y
+        y: Tensor = super().forward(x.flatten(0, 1).contiguous(memory_format=torch.channels_last)).contiguous()
+        return unsplit(y, x)
 
 
 class AvgPool2d(torch.nn.AvgPool2d):
