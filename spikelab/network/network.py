@@ -83,11 +83,13 @@ class Network:
     def labels(self) -> dict[int, str]:
         """Label `pre->post` of each projection by `id`; repeated pairs get `#2`, `#3`."""
         result: dict[int, str] = {}
+        used: set[str] = set()
         for p in self.projections:
             base = label = f"{p.pre}->{p.post}"
             k = 2
-            while label in result.values():
+            while label in used:
                 label, k = f"{base}#{k}", k + 1
+            used.add(label)
             result[id(p)] = label
         return result
 
