@@ -149,6 +149,9 @@ class ImageWarp:
     stretch: float = 0.12
     shift: float = 1.5
 
+    def __post_init__(self) -> None:
+        _within("ImageWarp", degrees=self.degrees, stretch=self.stretch, shift=self.shift)
+
     def __call__(self, x: Tensor, rng: np.random.Generator) -> Tensor:
         """[T, B, C, H, W] to the same shape."""
         if x.ndim != 5:

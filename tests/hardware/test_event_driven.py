@@ -124,7 +124,7 @@ def identical(a: Run, b: Run) -> None:
         assert q.updates <= p.updates
 
 
-@settings(max_examples=60)
+@settings(max_examples=45)
 @given(seed=st.integers(0, 10**6), density=st.sampled_from([0.0, 0.02, 0.2, 0.6, 1.0]))
 def test_exact_mode_is_the_reference_to_the_bit(seed: int, density: float) -> None:
     net, x = random_network(seed), spikes(seed, density)
@@ -174,7 +174,7 @@ def test_threads_do_not_change_a_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     assert one.counts.spikes > 500
 
 
-@settings(max_examples=50)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 10**6), density=st.sampled_from([0.01, 0.1, 0.4]))
 def test_fast_mode_differs_at_threshold_ties_only(seed: int, density: float) -> None:
     net, x = random_network(seed), spikes(seed, density, steps=20)

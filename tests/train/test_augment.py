@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from spikelab.errors import ShapeError, UnitError
-from spikelab.train import ChannelWarp, ImageShift, SpikeDrop, TimeWarp
+from spikelab.train import ChannelWarp, ImageShift, ImageWarp, SpikeDrop, TimeWarp
 from spikelab.train.augment import augmented
 
 ALL: list[tuple[Any, tuple[int, ...]]] = [
@@ -19,6 +19,7 @@ ALL: list[tuple[Any, tuple[int, ...]]] = [
     (ChannelWarp(), (30, 8, 40)),
     (SpikeDrop(0.3), (30, 8, 2, 6, 6)),
     (ImageShift(2), (30, 8, 2, 9, 7)),
+    (ImageWarp(), (30, 8, 2, 9, 7)),
 ]
 
 
@@ -51,6 +52,7 @@ def test_shape_and_type_stay_the_draw_decides_and_samples_differ(transform: Any,
         (ChannelWarp(0, 0), (30, 8, 40)),
         (SpikeDrop(0.0), (30, 8, 5)),
         (ImageShift(0), (30, 8, 2, 9, 7)),
+        (ImageWarp(0.0, 0.0, 0.0), (30, 8, 2, 9, 7)),
     ],
 )
 def test_a_transform_of_strength_zero_is_the_identity(identity: Any, shape: tuple[int, ...]) -> None:
@@ -87,6 +89,21 @@ def test_image_shift_moves_whole_images_and_keeps_what_stays_inside() -> None:
 def test_image_shift_brings_nothing_from_outside() -> None:
     y = ImageShift(4)(torch.ones(1, 60, 1, 5, 5), rng())
     assert {int(v) for v in y.sum((0, 2, 3, 4))} <= {a * b for a in range(1, 6) for b in range(1, 6)}
+
+
+def test_image_warp_takes_each_pixel_from_where_the_drawn_map_says() -> None:
+    x = torch.rand(2, 6, 1, 9, 7, generator=torch.Generator().manual_seed(0))
+    y = ImageWarp(30.0, 0.2, 1.5)(x, rng(4))
+    draw = rng(4)
+    angle, sy, sx, oy, ox = (draw.uniform(-w, w, 6) for w in (np.deg2rad(30.0), 0.2, 0.2, 1.5, 1.5))
+    agree = 0
+    for b, i, j in np.ndindex(6, 9, 7):
+        turned = complex(i - 4, j - 3) * np.exp(1j * angle[b])  # rows real, columns imaginary
+        row = round(turned.real * np.exp(sy[b]) + oy[b] + 4)
+        column = round(turned.imag * np.exp(sx[b]) + ox[b] + 3)
+        expected = x[:, b, 0, row, column] if 0 <= row < 9 and 0 <= column < 7 else torch.zeros(2)
+        agree += torch.equal(y[:, b, 0, i, j], expected)
+    assert agree >= 6 * 63 - 3  # a half may round either way
 
 
 def test_time_warp_takes_steps_from_where_it_says() -> None:
@@ -131,6 +148,7 @@ def test_transforms_are_applied_in_turn() -> None:
         (lambda: SpikeDrop(float("nan")), "share=nan"),
         (lambda: ImageShift(-1), "pixels=-1"),
         (lambda: ImageShift(1.5), "whole number"),  # type: ignore[arg-type]
+        (lambda: ImageWarp(-1.0), "degrees=-1.0"),
         (lambda: TimeWarp(-0.1), "stretch=-0.1"),
         (lambda: ChannelWarp(0.1, -1.0), "shift=-1.0"),
     ],
@@ -143,5 +161,7 @@ def test_strengths_out_of_range_are_refused(make: Any, message: str) -> None:
 def test_input_of_other_axes_is_refused() -> None:
     with pytest.raises(ShapeError, match=r"ImageShift.*expected \[T, B, C, H, W\]"):
         ImageShift()(spikes(5, 2, 8), rng())
+    with pytest.raises(ShapeError, match=r"ImageWarp.*expected \[T, B, C, H, W\]"):
+        ImageWarp()(spikes(5, 2, 8), rng())
     with pytest.raises(ShapeError, match=r"ChannelWarp.*expected \[T, B, C\]"):
         ChannelWarp()(spikes(5, 2, 1, 8, 8), rng())
