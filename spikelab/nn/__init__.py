@@ -1,11 +1,11 @@
 """The torch shell: layers with explicit state, surrogates, and the way from a module to a `Network` and back."""
 
-from spikelab.nn.compare import Agreement, compare
+from spikelab.nn.comparison import Agreement, compare
 from spikelab.nn.graph import from_network
-from spikelab.nn.initialise import initialise
 from spikelab.nn.layers import AvgPool2d, Conv2d, Dropout, Flatten, Linear, Sequential, SumPool2d
 from spikelab.nn.neuron import IF, LI, LIF, CubaLI, CubaLIF, LayerState, Neuron, set_dt
 from spikelab.nn.norse import from_norse, to_norse
+from spikelab.nn.start import initialise
 from spikelab.nn.surrogate import ATan, Sigmoid, SuperSpike, Surrogate, Triangle
 from spikelab.nn.tracing import to_network
 

@@ -148,8 +148,8 @@ class Neuron(torch.nn.Module):
         """State at the start for input x [T, B, *shape]."""
         model = self.learnt_model()
         state = model.initial()
-        values = [_tensor(v, x.dtype).expand(x.shape[1:]) for v in state]
-        z = torch.zeros(x.shape[1:], dtype=x.dtype) if self.recurrent else None
+        values = [_tensor(v, x).expand(x.shape[1:]) for v in state]
+        z = x.new_zeros(x.shape[1:]) if self.recurrent else None
         return LayerState(type(state)(*values), z)
 
     def forward(self, x: Tensor, state: LayerState | None = None) -> tuple[Tensor, LayerState]:
@@ -223,7 +223,7 @@ class Neuron(torch.nn.Module):
             )
 
     def _fused(self, x: Tensor, state: LayerState, model: NeuronModel, c: Any) -> tuple[Tensor, LayerState]:
-        values = {n: _tensor(v, x.dtype) for n, v in c._asdict().items()}
+        values = {n: _tensor(v, x) for n, v in c._asdict().items()}
         arrays = tuple(n for n, v in values.items() if v.ndim or v.requires_grad)
         wanted = tuple(n for n, v in values.items() if v.requires_grad)
         key = named_kernel(self.model, self.surrogate, x.dtype, arrays, wanted, not self.detach_reset, self.relaxed)
@@ -240,7 +240,7 @@ class Neuron(torch.nn.Module):
 
     def _loop(self, x: Tensor, state: LayerState, model: NeuronModel, c: Any) -> tuple[Tensor, LayerState]:
         f = TorchPrimitives(self.surrogate, x.dtype, through_reset=not self.detach_reset, relaxed=self.relaxed)
-        c = type(c)(*(_tensor(v, x.dtype) for v in c))
+        c = type(c)(*(_tensor(v, x) for v in c))
         s, z, outputs = state.neuron, state.z, []
         for u in x.unbind(0):
             if self.recurrent:
@@ -265,10 +265,10 @@ def _stored(name: str, positive: bool) -> str:
     return f"log_{name}" if positive else name
 
 
-def _tensor(value: Any, dtype: torch.dtype) -> Tensor:
+def _tensor(value: Any, like: Tensor) -> Tensor:
     if isinstance(value, Tensor):
-        return value.to(dtype)
-    return torch.tensor(np.asarray(value, np.float64), dtype=dtype)
+        return value.to(like)
+    return torch.tensor(np.asarray(value, np.float64), dtype=like.dtype, device=like.device)
 
 
 def set_dt(module: torch.nn.Module, dt: Quantity) -> None:

@@ -80,7 +80,7 @@ class _Select(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         z, a, b = ctx.saved_tensors
-        zero = torch.zeros((), dtype=g.dtype)
+        zero = g.new_zeros(())
         ga, gb = torch.where(z != 0, g, zero), torch.where(z != 0, zero, g)
         return (g * (a - b)).sum_to_size(z.shape), ga.sum_to_size(a.shape), gb.sum_to_size(b.shape)
 

@@ -2,8 +2,8 @@
 
 from spikelab.train.augment import ChannelWarp, ImageShift, ImageWarp, SpikeDrop, TimeWarp
 from spikelab.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from spikelab.train.evaluate import Evaluation, evaluate
-from spikelab.train.fit import fit
+from spikelab.train.evaluation import Evaluation, evaluate
+from spikelab.train.loop import fit
 
 __all__ = [
     "ChannelWarp",

@@ -19,7 +19,7 @@ from spikelab.nn.layers import evaluating
 from spikelab.nn.neuron import set_dt
 from spikelab.train.augment import Transform, augmented
 from spikelab.train.checkpoint import Checkpoint, load_checkpoint, restore, save_checkpoint
-from spikelab.train.evaluate import Rates, evaluate
+from spikelab.train.evaluation import Rates, evaluate
 from spikelab.train.losses import scores
 
 __all__ = ["Epoch", "fit", "one_cycle"]

@@ -16,7 +16,7 @@ from spikelab import nn
 from spikelab.errors import FormatError, ShapeError, UnitError, UnsupportedError
 from spikelab.nn.data import ArrayFrames
 from spikelab.train import SpikeDrop, evaluate
-from spikelab.train.fit import one_cycle
+from spikelab.train.loop import one_cycle
 
 
 def task(samples: int = 60, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

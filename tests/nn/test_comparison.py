@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from spikelab import nn
-from spikelab.nn.compare import layer_spikes
+from spikelab.nn.comparison import layer_spikes
 
 
 def model() -> nn.Sequential:
