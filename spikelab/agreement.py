@@ -33,7 +33,8 @@ class Difference:
         step: time step.
         population: where it showed first.
         neurons: how many neurons of it differ at that step.
-        distance: largest |v - v_threshold| / v_threshold among them, in the reference.
+        distance: largest |v - v_threshold| / v_threshold among them, in the reference; in volts
+            where the model has no `v_threshold`.
     """
 
     sample: int
@@ -175,6 +176,6 @@ def _first(net: Network, run: Any, other: Mapping[str, Any], order: list[str], s
     mask = run.spikes[name][step, sample] != other[name][step, sample]
     model: Any = net.populations[name].model
     margin = np.abs(run.traces[name]["margin"][step, sample].astype(np.float64))
-    threshold = np.broadcast_to(np.abs(np.asarray(model.v_threshold, np.float64)), mask.shape)
+    threshold = np.broadcast_to(np.abs(np.asarray(getattr(model, "v_threshold", 1.0), np.float64)), mask.shape)
     relative = np.divide(margin, threshold, out=np.where(margin > 0, np.inf, 0.0), where=threshold > 0)
     return Difference(sample, step, name, int(mask.sum()), float(relative[mask].max()))

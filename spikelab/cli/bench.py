@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from spikelab.cli.output import ready, speaking
+from spikelab.errors import UnsupportedError
 
 __all__ = ["accuracy", "app", "neuron"]
 
@@ -46,6 +47,8 @@ def accuracy(
     with speaking(as_json):
         from spikelab.bench.accuracy import results
 
+        if not all(n.strip().isdecimal() for n in only.split(",") if n):
+            raise UnsupportedError(f"--only: found {only!r}; expected numbers, as in 0,1")
         chosen = tuple(int(n) for n in only.split(",") if n)
         total = []
         for row in results(dataset, split, root=None if root is None else str(root), only=chosen, progress=not as_json):

@@ -47,7 +47,7 @@ def speaking(as_json: bool) -> Iterator[None]:
     """Turn errors that spikelab raises on purpose, and missing files, into one message and exit 1."""
     try:
         yield
-    except (SpikelabError, FileNotFoundError, IsADirectoryError, PermissionError) as error:
+    except (SpikelabError, OSError) as error:
         message = str(error)
         if isinstance(error, OSError):
             message = f"{error.filename}: {error.strerror}; check the path"

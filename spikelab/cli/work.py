@@ -20,7 +20,16 @@ from spikelab.hardware.event_driven import EventDriven
 from spikelab.hardware.loss import LossReport
 from spikelab.network import Network
 
-__all__ = ["energy_of", "export_file", "load_inputs", "run_file", "save_arrays", "target", "train_recipe"]
+__all__ = [
+    "check_target",
+    "energy_of",
+    "export_file",
+    "load_inputs",
+    "run_file",
+    "save_arrays",
+    "target",
+    "train_recipe",
+]
 
 
 def target(name: str, mode: str = "exact") -> Float32:
@@ -42,15 +51,13 @@ def load_inputs(path: Path, net: Network) -> Mapping[str, NDArray[Any]]:
     Raises:
         FormatError: not an npz, or arrays missing or of objects.
     """
+    if path.is_file() and not zipfile.is_zipfile(path):
+        raise FormatError(path, "not an npz file; expected one with the array x [T, B, *shape]; write it with np.savez")
     try:
         with np.load(path, allow_pickle=False) as file:
-            if not hasattr(file, "files"):
-                raise FormatError(path, "found a single array; expected an npz with the array x [T, B, *shape]")
             arrays = {n: file[n] for n in file.files}
-    except FileNotFoundError:
-        raise
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise FormatError(path, f"not a whole npz file ({error}); write it with np.savez") from error
+    except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise FormatError(path, "not a whole npz file of plain numbers; write it with np.savez") from error
     if len(net.inputs) == 1 and "x" in arrays:
         return {net.inputs[0]: arrays["x"]}
     missing = [f"x_{n}" for n in net.inputs if f"x_{n}" not in arrays]
@@ -62,10 +69,16 @@ def load_inputs(path: Path, net: Network) -> Mapping[str, NDArray[Any]]:
     return {n: arrays[f"x_{n}"] for n in net.inputs}
 
 
-def save_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Write an npz under a temporary name, then rename it."""
+def check_target(path: Path) -> None:
+    """Refuse a file that could not be written, before anything is computed."""
     if not path.parent.is_dir():
         raise FormatError(path, "its folder does not exist; make it first")
+    if path.is_dir():
+        raise FormatError(path, "is a folder; expected the name of a file")
+
+
+def save_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write an npz under a temporary name, then rename it."""
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -86,6 +99,7 @@ def _spikes(result: Run) -> dict[str, NDArray[Any]]:
 def run_file(model: Path, on: str, input_: Path, output: Path, dt: str | None, mode: str) -> dict[str, Any]:
     """Run a `.nir` file on the inputs of an npz and write the spikes."""
     where = target(on, mode)
+    check_target(output)
     net = nir.read(model, dt=dt)
     result = where.run(net, load_inputs(input_, net))
     save_arrays(output, _spikes(result))
@@ -135,6 +149,7 @@ def train_recipe(
     from spikelab.train.recipes import recipe
 
     plan = recipe(dataset)
+    check_target(output)
     train, test = find(dataset, root=root).frames(dt=plan.dt, steps=plan.steps, late=plan.late)
     model = plan.model(train.shape, len(train.classes), seed)
     settings = dict(plan.settings) | ({"epochs": epochs} if epochs else {})

@@ -24,6 +24,7 @@ from spikelab.network import Network, Population, Projection
 from spikelab.neurons.primitives import NUMPY
 from spikelab.neurons.trace import operations, trace
 from spikelab.ops import Op, OpCount
+from spikelab.ops.op import operand_of
 
 __all__ = ["Float32", "population_count", "run"]
 
@@ -81,6 +82,8 @@ class Float32:
             ShapeError: input or state do not fit the network.
             UnsupportedError: the network breaks a rule of this target.
         """
+        if state is not None and not isinstance(state, RunState):
+            raise UnsupportedError(f"state: found {type(state).__name__}; expected the state of a run; pass run.state")
         if violations := self.check(net):
             raise UnsupportedError(f"{self.name}: the network breaks {len(violations)} rule(s):", violations)
         inputs = {n: self.enter(v) for n, v in as_inputs(net, x).items()}
@@ -91,7 +94,7 @@ def population_count(population: Population, updates: int, active: int, z: Array
     """Count row of a population that gave the output z."""
     model = population.model
     kind = type(model).__name__ if model is not None else str(population.kind)
-    spiking = model.spiking if model is not None else population.kind == "input"
+    spiking = model.spiking if model is not None else population.kind == "input" and operand_of(z) != "real"
     spikes = int(np.sum(z, dtype=np.float64)) if spiking else 0
     per_update = operations(trace(model)) if model is not None else {}
     states = len(model.State._fields) if model is not None else 0
@@ -139,7 +142,8 @@ class _Walk:
         for name, variables in wanted.items():
             if name not in self.neurons:
                 raise unknown_name("traces: population of neurons", name, self.neurons)
-            known = (*self.neurons[name]._fields, "margin")
+            model = self.net.populations[name].model
+            known = (*self.neurons[name]._fields, *(["margin"] if model is not None and model.spiking else []))
             result[name] = {}
             for variable in variables:
                 if variable not in known:

@@ -59,7 +59,7 @@ def _as_input(name: str, x: Any, shape: tuple[int, ...], dt: Any) -> NDArray[np.
             f"input {name}: found {array.shape[0]} steps and {array.shape[1]} samples; expected at least one of each"
         )
     with np.errstate(over="ignore"):
-        result = np.ascontiguousarray(array, dtype=np.float32)
+        result = np.array(array, dtype=np.float32, order="C")  # a copy: the result of a run holds it
     if array.dtype.kind == "f" and not np.isfinite(result).all():
         bad = np.argwhere(~np.isfinite(result))[0].tolist()
         raise ShapeError(f"input {name}: found {result[tuple(bad)]} at {bad}; expected finite numbers")

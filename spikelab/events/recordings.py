@@ -46,7 +46,10 @@ class Recordings(Sequence[Events]):
     metadata: Mapping[str, NDArray[np.generic]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        labels = np.array(self.labels, np.int64)
+        labels = np.array(self.labels)
+        if labels.size and labels.dtype.kind not in "iu":
+            raise ShapeError(f"Recordings: found labels of {labels.dtype}; expected whole numbers from 0")
+        labels = labels.astype(np.int64)
         if labels.ndim != 1:
             raise ShapeError(f"Recordings: found labels of shape {labels.shape}; expected [R]; flatten them")
         wrong = (labels < 0) | (labels >= len(self.classes))

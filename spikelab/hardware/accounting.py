@@ -185,6 +185,8 @@ def energy(
         >>> row.place, row.term, row.count, str(row.energy)
         ('in->out', 'AC', 60, '54 pJ')
     """
+    if not isinstance(counts, Counts):
+        raise UnsupportedError(f"energy: found {type(counts).__name__}; expected the counts of a run; pass run.counts")
     ledger = _Ledger(cost_table(costs), number, memory, capacity, neurons_per_core, extra or {})
     report = ledger.report(counts, f"run on {counts.back_end}")
     return replace(report, ann=_beside(counts, report, ledger))
@@ -330,7 +332,7 @@ class _Ledger:
             label, source = f"{pre}->{post}", counts.populations[pre]
             if counts.populations[post].model == "junction":
                 yield _Note(f"{label}: a junction is no hardware; its spikes are counted where they leave it")
-            elif (source.model == "junction") if first is None else (first.operand == "real"):
+            elif not source.spiking if first is None else first.operand == "real":
                 yield _Missing(f"{label}: transport of values that are no spikes, or not known to be")
             else:
                 spikes = source.spikes if first is None else first.active

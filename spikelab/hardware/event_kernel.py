@@ -13,6 +13,7 @@ import inspect
 from functools import cache
 from typing import Any
 
+from spikelab.errors import UnsupportedError
 from spikelab.neurons.generated import load
 from spikelab.neurons.kernel import step_source
 from spikelab.neurons.model import NeuronModel
@@ -32,9 +33,13 @@ def _imports(model: NeuronModel, names: tuple[str, ...]) -> list[str]:
         f"from {model.Coefficients.__module__} import {model.Coefficients.__name__} as Coefficients",
     ]
     for name in names:
-        function = getattr(model, name)
+        function: Any = getattr(model, name)
         module = inspect.getmodule(function)
-        assert module is not None
+        if module is None or id(getattr(module, function.__name__, None)) != id(function):
+            raise UnsupportedError(
+                f"{type(model).__name__}.{name}: found {function.__qualname__}, which no import can reach; "
+                "expected a function at the top of a module (Numba compiles it by name); move it there"
+            )
         digest = hashlib.sha256(inspect.getsource(module).encode()).hexdigest()[:16]
         lines.append(f"from {module.__name__} import {function.__name__} as _{name}  # {digest}")
         for other in function.__code__.co_names:  # functions that it calls must be compiled too

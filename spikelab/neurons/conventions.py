@@ -20,7 +20,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from spikelab.errors import UnsupportedError, Violation
+import numpy as np
+
+from spikelab.errors import UnitError, UnsupportedError, Violation
 
 __all__ = ["COMPARISONS", "GAINS", "RESETS", "SPIKES", "check_spikes", "fire", "gain", "reset", "scaled"]
 
@@ -86,8 +88,11 @@ def gain(input_gain: str, a: Any, dt: float, tau: Any) -> Any:
     return 1 - a if input_gain == "1-a" else dt / tau
 
 
-def check_spikes(name: str, comparison: str, spikes: str, kind: str) -> None:
-    """Refuse combinations that have no meaning: whole thresholds are counted at or above, and subtracted."""
+def check_spikes(name: str, comparison: str, spikes: str, kind: str, v_threshold: Any) -> None:
+    """Refuse what has no meaning: whole thresholds are above zero, counted at or above, and subtracted."""
+    value = np.asarray(v_threshold.detach().cpu() if hasattr(v_threshold, "detach") else v_threshold)
+    if spikes == "many" and not (value > 0).all():
+        raise UnitError(f"{name}.v_threshold: found {value.min()} V with spikes='many'; expected thresholds above zero")
     if spikes == "many" and (comparison == ">" or kind == "hard"):
         found = f"comparison={comparison!r}, reset={kind!r}"
         raise UnsupportedError(

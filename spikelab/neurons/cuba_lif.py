@@ -180,7 +180,7 @@ class CubaLIF(NeuronModel):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        how.check_spikes(type(self).__name__, self.comparison, self.spikes, self.reset)
+        how.check_spikes(type(self).__name__, self.comparison, self.spikes, self.reset, self.v_threshold)
 
     @property
     def State(self) -> type[Any]:  # type: ignore[override]

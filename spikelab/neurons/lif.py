@@ -115,7 +115,7 @@ class LIF(NeuronModel):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        how.check_spikes(type(self).__name__, self.comparison, self.spikes, self.reset)
+        how.check_spikes(type(self).__name__, self.comparison, self.spikes, self.reset, self.v_threshold)
 
     @property
     def State(self) -> type[Any]:  # type: ignore[override]

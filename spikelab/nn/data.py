@@ -60,6 +60,11 @@ class ArrayFrames:
         labels = np.asarray(labels.detach().cpu() if isinstance(labels, Tensor) else labels)
         if self.x.ndim < 3:
             raise ShapeError(f"data: found x of shape {self.x.shape}; expected [T, N, *shape]")
+        if self.x.dtype.kind not in "fiub":
+            raise ShapeError(f"data: found x of {self.x.dtype}; expected real numbers")
+        if self.x.dtype.kind == "f" and not np.isfinite(self.x).all():
+            bad = np.argwhere(~np.isfinite(self.x))[0].tolist()
+            raise ShapeError(f"data: found {self.x[tuple(bad)]} in x at {bad}; expected finite numbers; mend the data")
         if labels.shape != self.x.shape[1:2] or not labels.size or labels.dtype.kind not in "iu" or labels.min() < 0:
             raise ShapeError(
                 f"data: found labels of {labels.dtype} and shape {labels.shape}; "
@@ -82,6 +87,10 @@ def frames(data: Any) -> Frames:
         ShapeError: neither, or without samples.
     """
     if isinstance(data, tuple | list) and len(data) == 2:
+        if all(isinstance(part, Frames) for part in data):
+            raise ShapeError(
+                "data: found a pair of sets, as frames(...) returns them; pass one: train, test = data.frames(...)"
+            )
         data = ArrayFrames(*data)
     if not isinstance(data, Frames):
         raise ShapeError(

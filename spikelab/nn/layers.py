@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from spikelab.errors import ShapeError, SpikelabError, UnsupportedError
-from spikelab.nn.neuron import Neuron
+from spikelab.nn.neuron import LayerState, Neuron
 
 __all__ = [
     "AvgPool2d",
@@ -164,7 +164,9 @@ class Sequential(torch.nn.Sequential):
         Raises:
             ShapeError: the shape does not fit a layer, or the state is not of this model.
         """
-        if state is not None and (not isinstance(state, tuple) or len(state) != len(self)):
+        if state is not None and (
+            not isinstance(state, tuple) or isinstance(state, LayerState) or len(state) != len(self)
+        ):
             raise ShapeError(
                 f"Sequential: found a state of {type(state).__name__}; "
                 f"expected the tuple of {len(self)} that it returned"

@@ -253,6 +253,9 @@ class Neuron(torch.nn.Module):
     def extra_repr(self) -> str:
         """Parameters in short."""
         known = ", ".join(f"{n}={getattr(self.model, n)!r}" for n in parameters(self.model) if n not in self.learn)
+        known += "".join(f", {n}={v!r}" for n, v in self.model.flags().items())
+        known += f", surrogate={self.surrogate!r}, discretisation={self.discretisation!r}"
+        known += "" if self.detach_reset else ", detach_reset=False"
         learnt = f", learn={self.learn}" if self.learn else ""
         return f"{known}{learnt}, recurrent={self.recurrent}, dt={self.dt}"
 

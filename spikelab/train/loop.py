@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 import time
@@ -104,12 +105,14 @@ def fit(
             "expected values from 0, and label_smoothing below 1"
         )
     data = frames(train)
-    _share_dt(model, data)
     for part in (data, *([] if validation is None else [frames(validation)])):
+        _share_dt(model, part)
         _check_output(model, part, readout)
     optimiser = torch.optim.AdamW(_groups(model, weight_decay), lr=lr)
     history: list[Epoch] = []
     settings = {
+        "model": repr(model),
+        "data": _digest(data) if checkpoint is not None else "",
         "epochs": epochs,
         "batch_size": batch_size,
         "lr": lr,
@@ -168,6 +171,13 @@ def _name(part: Any) -> str:
     return str(getattr(part, "__qualname__", None) or repr(part))
 
 
+def _digest(data: Frames) -> str:
+    """Names the data: their number, the shape and bits of the first samples, and all labels."""
+    x, _ = data.batch(np.arange(min(4, len(data))))
+    bits = hashlib.sha256(np.ascontiguousarray(x).tobytes() + np.asarray(data.labels, np.int64).tobytes())
+    return f"{len(data)} samples of {x.shape[2:]}, {bits.hexdigest()[:16]}"
+
+
 def _share_dt(model: torch.nn.Module, data: Frames) -> None:
     dt = getattr(data, "dt", None)
     if dt is None:
@@ -205,10 +215,13 @@ def _resume(
     model: torch.nn.Module, optimiser: torch.optim.Optimizer, path: Any, settings: dict[str, Any]
 ) -> list[Epoch]:
     found = load_checkpoint(path)
-    if found.facts.get("settings") != settings:
+    then = dict(found.facts.get("settings", {}))
+    differ = [k for k in settings if then.get(k) != settings[k]]
+    if differ:
+        changes = "; ".join(f"{k}: {then.get(k)!r} then, {settings[k]!r} now" for k in differ)
         raise ShapeError(
-            f"fit: the checkpoint {os.fspath(path)} was made with {found.facts.get('settings')}; "
-            f"this run has {settings}; use another file, or delete it"
+            f"fit: the checkpoint {os.fspath(path)} was made with another {', '.join(differ)} ({changes}); "
+            "use another file, or delete it"
         )
     restore(model, optimiser, found)
     return list(found.facts["history"])
