@@ -17,6 +17,7 @@ from torch import Tensor
 
 from spikelab.neurons.kernel import EVERY, Kernel, kernel
 from spikelab.neurons.model import NeuronModel
+from spikelab.nn.memory import empty
 from spikelab.nn.surrogate import Surrogate
 
 __all__ = ["fused", "fused_recurrent", "kernel_of", "named_kernel"]
@@ -91,7 +92,7 @@ def _neuron(
     k = _KERNELS[key]
     steps = x[0].shape[0]
     segments = -(-steps // every) if every else 0
-    z, end = torch.empty_like(x[0], memory_format=torch.contiguous_format), torch.empty_like(state)
+    z, end = empty(tuple(x[0].shape), x[0].dtype), torch.empty_like(state)
     kept = torch.empty((segments, *state.shape), dtype=state.dtype)
     scalars, arrays = _arguments(k, coefficients, state[0].numel() if len(state) else x[0][0].numel())
     k.forward(
@@ -122,7 +123,7 @@ def _neuron_backward(
     x: list[Tensor], coefficients: list[Tensor], kept: Tensor, gz: Tensor, gs: Tensor, key: str, every: int
 ) -> tuple[list[Tensor], Tensor, Tensor]:
     k = _KERNELS[key]
-    gx = [torch.empty_like(p, memory_format=torch.contiguous_format) for p in x]
+    gx = [empty(tuple(p.shape), p.dtype) for p in x]
     start = torch.empty_like(gs, memory_format=torch.contiguous_format)
     neurons = gz[0].numel()
     gc = torch.zeros((len(k.wanted), *gz.shape[1:]), dtype=gz.dtype)
@@ -302,9 +303,7 @@ def _backward_recurrent(ctx: Any, gz: Tensor, gs: Tensor, *_: Any) -> Any:
 _recurrent.register_autograd(_backward_recurrent, setup_context=_setup_recurrent)
 
 
-def fused(
-    x: list[Tensor], coefficients: list[Tensor], state: Tensor, key: str, every: int = EVERY
-) -> tuple[Tensor, Tensor]:
+def fused(x: list[Tensor], coefficients: list[Tensor], state: Tensor, key: str) -> tuple[Tensor, Tensor]:
     """Run T steps.
 
     Args:
@@ -312,11 +311,11 @@ def fused(
         coefficients: in the kernel's order, scalars without axes, then arrays [B, *shape].
         state: [states, B, *shape].
         key: of `named_kernel`.
-        every: steps between checkpoints; 0 keeps none, where no gradient is wanted.
 
     Returns:
         Output [T, B, *shape] and state at the end.
     """
+    every = EVERY if torch.is_grad_enabled() else 0  # steps between checkpoints; 0 keeps none
     z, end, _ = _neuron(x, coefficients, state, key, every)
     return z, end
 

@@ -130,5 +130,8 @@ def test_no_gradient_is_recorded_where_none_is_wanted() -> None:
     assert not y.requires_grad and not state.neuron.v.requires_grad
     key = plain_key()
     x, c, s, _, _ = arguments()
-    z, _ = fused([x[0].detach()], c, s.detach(), key, every=0)
+    kept = operators._neuron([x[0].detach()], c, s.detach(), key, 0)[2]
+    assert kept.numel() == 0
+    with torch.no_grad():
+        z, _ = fused([x[0].detach()], c, s.detach(), key)
     assert torch.equal(z, fused([x[0].detach()], c, s.detach(), key)[0])
