@@ -16,8 +16,10 @@ BIN := $(VENV)/bin
 # An environment serves one checkout at a time: the stamp carries the checkout's path as a number.
 STAMP := $(VENV)/.spikelab-$(shell pwd | cksum | cut -d' ' -f1)
 # torch goes first and alone: what follows then finds it and does not choose one of its own. With an
-# index of its own, torchvision comes from there too, because only that one matches (norse declares it).
-TORCH := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX) torch torchvision,torch)
+# index of its own, that index is the only one asked: a build that it lacks is an error, and never quietly
+# PyPI's CUDA build. torchvision comes from there too, because only that one matches (norse declares it).
+# --no-deps: what torch itself needs comes from PyPI, with the rest.
+TORCH := $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX) --no-deps torch torchvision,torch)
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 
 .PHONY: help setup demo test lint format notebooks bench wheel clean
