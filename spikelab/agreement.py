@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spikelab.arrays import to_array
 from spikelab.clocked import Float32
-from spikelab.errors import ShapeError
-from spikelab.network import Network
+from spikelab.errors import ShapeError, UnsupportedError
+from spikelab.network import Network, must_be_network
 
 __all__ = ["TIE", "Agreement", "Difference", "agreement", "spike_f1"]
 
@@ -33,8 +34,8 @@ class Difference:
         step: time step.
         population: where it showed first.
         neurons: how many neurons of it differ at that step.
-        distance: largest |v - v_threshold| / v_threshold among them, in the reference; in volts
-            where the model has no `v_threshold`.
+        distance: largest |v - v_threshold| / v_threshold among them, in the reference; where the model has
+            no `v_threshold`, relative to the median distance of the population in this run.
     """
 
     sample: int
@@ -85,6 +86,8 @@ class Agreement:
         return all(d.tie for d in self.first)
 
     def __add__(self, other: Agreement) -> Agreement:
+        if not isinstance(other, Agreement):
+            raise UnsupportedError(f"Agreement: found {type(other).__name__} to add; expected an Agreement")
         moved = tuple(
             Difference(d.sample + self.samples, d.step, d.population, d.neurons, d.distance) for d in other.first
         )
@@ -114,6 +117,7 @@ def spike_f1(a: NDArray[Any], b: NDArray[Any]) -> float:
         >>> spike_f1(np.array([1, 0, 1, 0]), np.array([1, 0, 0, 0]))
         0.6666666666666666
     """
+    a, b = _finite(a, "spike_f1"), _finite(b, "spike_f1")
     if a.shape != b.shape:
         raise ShapeError(f"spike_f1: shapes {a.shape} and {b.shape}; expected one")
     common = float(np.minimum(a, b).sum(dtype=np.float64))
@@ -134,12 +138,23 @@ def agreement(net: Network, x: Any, spikes: Mapping[str, Any], reference: Float3
         Counts of what agrees, and the first difference of each sample.
 
     Raises:
-        ShapeError: a population is unknown or has another shape.
+        ShapeError: a population is unknown, has another shape, or holds no finite numbers.
+        UnsupportedError: no spikes by name, or a reference that is no target.
     """
+    if not isinstance(spikes, Mapping) or not spikes:
+        raise UnsupportedError(
+            f"agreement: found spikes of {'nobody' if spikes == {} else type(spikes).__name__}; "
+            "expected arrays by population; pass run.spikes"
+        )
     target = Float32() if reference is None else reference
+    if not isinstance(target, Float32):
+        raise UnsupportedError(
+            f"agreement: found a reference of {type(target).__name__}; expected a target; leave it out"
+        )
+    must_be_network(net, "agreement")
     firing = {n for n, p in net.populations.items() if p.model is not None and p.model.spiking and n in spikes}
     run = target.run(net, x, traces=dict.fromkeys(firing, ("margin",)))
-    other = {n: np.asarray(v.detach() if hasattr(v, "detach") else v) for n, v in spikes.items()}
+    other = {n: _finite(v, f"agreement: {n}") for n, v in spikes.items()}
     for n, value in other.items():
         if n not in run.spikes or value.shape != run.spikes[n].shape:
             expected = run.spikes[n].shape if n in run.spikes else "a population of the network"
@@ -163,6 +178,13 @@ def agreement(net: Network, x: Any, spikes: Mapping[str, Any], reference: Float3
     return Agreement(decisions, reference_spikes, other_spikes, common, differing, batch, tuple(first), wrong)
 
 
+def _finite(value: Any, where: str) -> NDArray[Any]:
+    array = to_array(value, where)
+    if not np.isfinite(array).all():
+        raise ShapeError(f"{where}: found NaN or infinity; expected finite numbers; mend the run that gave them")
+    return array
+
+
 def _first(net: Network, run: Any, other: Mapping[str, Any], order: list[str], sample: int) -> Difference | None:
     at: dict[str, int] = {}
     for n in order:
@@ -174,8 +196,10 @@ def _first(net: Network, run: Any, other: Mapping[str, Any], order: list[str], s
     step = min(at.values())
     name = next(n for n in order if at.get(n) == step)
     mask = run.spikes[name][step, sample] != other[name][step, sample]
-    model: Any = net.populations[name].model
-    margin = np.abs(run.traces[name]["margin"][step, sample].astype(np.float64))
-    threshold = np.broadcast_to(np.abs(np.asarray(getattr(model, "v_threshold", 1.0), np.float64)), mask.shape)
+    margins = np.abs(run.traces[name]["margin"].astype(np.float64))
+    margin = margins[step, sample]
+    scale = getattr(net.populations[name].model, "v_threshold", None)
+    scale = np.median(margins) if scale is None else np.abs(to_array(scale, name).astype(np.float64))
+    threshold = np.broadcast_to(scale, mask.shape)
     relative = np.divide(margin, threshold, out=np.where(margin > 0, np.inf, 0.0), where=threshold > 0)
     return Difference(sample, step, name, int(mask.sum()), float(relative[mask].max()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from spikelab.errors import ShapeError
+from spikelab.errors import ShapeError, UnsupportedError
 from spikelab.ops.op import OpCount
 
 __all__ = ["Counts", "PopulationCount"]
@@ -85,23 +85,31 @@ class Counts:
         return sum(p.updates for p in self.populations.values())
 
     def __add__(self, other: Counts) -> Counts:
-        return self._join(other, self.samples + other.samples)
+        return self._join(other)
 
     def then(self, other: Counts) -> Counts:
         """Counts of this run and of its continuation with the same samples."""
+        joined = self._join(other)
         if self.samples != other.samples:
             raise ShapeError(
                 f"Counts.then: {other.samples} samples continue {self.samples}; "
                 "add them with + if they are other samples"
             )
-        return self._join(other, self.samples)
+        return replace(joined, samples=self.samples)
 
-    def _join(self, other: Counts, samples: int) -> Counts:
+    def _join(self, other: Counts) -> Counts:
+        if not isinstance(other, Counts):
+            raise UnsupportedError(f"Counts: found {type(other).__name__}; expected Counts; pass run.counts")
         if set(self.projections) != set(other.projections) or set(self.populations) != set(other.populations):
             raise ShapeError("Counts: the runs are of different networks; add counts of one network only")
+        if (self.dt, self.back_end) != (other.dt, other.back_end):
+            raise ShapeError(
+                f"Counts: found runs of {self.back_end} at dt {self.dt} s and of {other.back_end} at {other.dt} s; "
+                "expected one back-end and one dt; account them one by one"
+            )
         return Counts(
             self.back_end,
-            samples,
+            self.samples + other.samples,
             self.sample_steps + other.sample_steps,
             self.dt,
             {

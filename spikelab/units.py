@@ -80,26 +80,26 @@ DIMENSIONLESS = Dimension((Fraction(0),) * 4)
 """Dimension of a plain number."""
 
 
-def _unit(text: str, whole: str) -> tuple[int, Dimension]:
+def _unit(text: str, where: str) -> tuple[int, Dimension]:
     """Split a unit such as `ms`, `V/s` or `1` into its power of ten and its dimension."""
     ten, result = 0, DIMENSIONLESS
     for k, part in enumerate(text.split("/")):
         sign = 1 if k == 0 else -1
         for name in part.split("*"):
-            power, powers = _simple(name, whole)
+            power, powers = _simple(name, where)
             ten += power * sign
             result = result * (Dimension(tuple(Fraction(p) for p in powers)) ** sign)  # type: ignore[arg-type]
     return ten, result
 
 
-def _simple(name: str, whole: str) -> tuple[int, tuple[int, int, int, int]]:
+def _simple(name: str, where: str) -> tuple[int, tuple[int, int, int, int]]:
     if name in _BASE:
         return 0, _BASE[name]
     if name[:1] in _PREFIX and name[1:] in _BASE and name[1:] != "1":
         return _PREFIX[name[:1]], _BASE[name[1:]]
     known = ", ".join(u for u in _BASE if u not in ("1", "Ω"))
     raise UnitError(
-        f"unit {name!r} in {whole!r}: unknown; expected one of {known}, "
+        f"{where}: found the unit {name!r}, which is unknown; expected one of {known}, "
         "with an SI prefix (f p n u m k M G) if you like, as in '10 ms'"
     )
 
@@ -111,7 +111,7 @@ def dimension(unit: str) -> Dimension:
         >>> str(dimension("mV/s")), str(dimension("mV")), str(dimension("1"))
         ('s^-4 m^2 kg A^-1', 'V', '1')
     """
-    return _unit(unit, unit)[1]
+    return _unit(unit, repr(unit))[1]
 
 
 def si(value: Quantity, unit: str, where: str = "quantity") -> float:
@@ -140,7 +140,7 @@ def si(value: Quantity, unit: str, where: str = "quantity") -> float:
         number, exponent, text = match.groups()
         if not text and unit != "1":
             raise UnitError(f"{where}: found {value!r} without a unit; expected {example}")
-        ten, found = _unit(text or "1", value)
+        ten, found = _unit(text or "1", f"{where} {value!r}")
         if found != dimension(unit):
             raise UnitError(f"{where}: found {value!r}, which is in {found}; expected a quantity in {unit}: {example}")
         result = float(f"{number}e{int(exponent or 0) + ten}")

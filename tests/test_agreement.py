@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -13,9 +14,10 @@ from hypothesis.extra.numpy import arrays
 
 from spikelab.agreement import TIE, Agreement, Difference, agreement, spike_f1
 from spikelab.clocked import run
-from spikelab.errors import ShapeError
+from spikelab.errors import ShapeError, SpikelabError, UnsupportedError
 from spikelab.network import Network, Population, Projection
-from spikelab.neurons import IF, LI, LIF
+from spikelab.neurons import IF, LI, LIF, NeuronModel
+from spikelab.neurons.model import parameter
 from spikelab.ops import Linear
 
 
@@ -192,3 +194,91 @@ def test_explained_asks_every_first_difference() -> None:
     both = Agreement(**base, samples=2, first=(tie, far), predictions_differing=1)
     assert not both.explained and both.f1 == 0.75
     assert "2 of 2 samples, 1 traced to a threshold tie; 1 of 2 predictions differ" in str(both)
+
+
+class BareState(NamedTuple):
+    """v: a potential [V]."""
+
+    v: Any
+
+
+@dataclass(frozen=True, eq=False)
+class Bare(NeuronModel):
+    """A third party's neuron without memory, whose threshold has a name of its own."""
+
+    theta: Any = parameter(1.0, unit="V", doc="threshold")
+
+    State = Coefficients = BareState
+    state_units = coefficient_units = ("V",)
+
+    @property
+    def step(self) -> Any:
+        """Compare the input."""
+        return lambda x, s, c, f: (f.spike(x - c.v), s)
+
+    def coefficients(self, dt: float, discretisation: Any, m: Any = None) -> BareState:
+        """The threshold."""
+        return BareState(self.theta)
+
+    def initial(self) -> BareState:
+        """Nothing."""
+        return BareState(0.0)
+
+
+@pytest.mark.parametrize("volt", [1.0, 1e-3])
+def test_without_v_threshold_a_tie_is_relative_to_what_the_population_sees(volt: float) -> None:
+    net = Network(
+        {"in": Population((1,), kind="input"), "out": Population((5,), Bare(volt))},
+        [Projection("in", "out", Linear(volt * np.array([[1.0 + 1e-7], [0.995], [0.1], [0.0], [0.2]])))],
+        dt="1 ms",
+    )
+    x = np.ones((1, 1, 1), np.float32)
+    reference = dict(run(net, x).spikes)
+    ties = [agreement(net, x, flipped(reference, ("out", 0, 0, j))).explained for j in range(3)]
+    assert ties == [True, False, False]  # whatever the scale of the potentials
+
+
+def test_readouts_are_compared_by_prediction_only() -> None:
+    net, x = chain(), sample()
+    out = run(net, x).spikes["out"]
+    found = agreement(net, x, {"out": out})
+    assert (found.decisions, found.differing, found.predictions_differing, found.first) == (0, 0, 0, ())
+    found = agreement(net, x, {"out": -out})
+    assert (found.differing, found.explained, found.predictions_differing) == (0, True, 4)
+
+
+def test_learnt_thresholds_are_read() -> None:
+    net = chain(torch.tensor(1.0, requires_grad=True))
+    found = agreement(net, sample(), flipped(dict(run(net, sample()).spikes), ("early", 3, 0, 0)))
+    assert found.differing == 1
+
+
+@pytest.mark.parametrize(
+    "spikes", [None, {}, [1], "out", run(chain(), sample()), {"out": None}, {"out": "x"}, {"out": [[1], [1, 2]]}]
+)
+def test_what_is_not_spikes_by_population_is_refused(spikes: Any) -> None:
+    with pytest.raises(SpikelabError, match="agreement: "):
+        agreement(chain(), sample(), spikes)
+
+
+def test_numbers_that_are_not_finite_are_refused() -> None:
+    spikes = run(chain(), sample()).spikes["early"]
+    for bad in (spikes * np.nan, spikes * 1j):
+        with pytest.raises(ShapeError, match="agreement: early: found"):
+            agreement(chain(), sample(), {"early": bad})
+        with pytest.raises(ShapeError, match="spike_f1: found"):
+            spike_f1(spikes, bad)
+
+
+def test_a_network_and_a_reference_are_what_they_are_called() -> None:
+    with pytest.raises(UnsupportedError, match=r"agreement: found Linear; expected a Network; .* nn\.to_network"):
+        agreement(torch.nn.Linear(2, 2), sample(), {"early": sample()})  # type: ignore[arg-type]
+    with pytest.raises(UnsupportedError, match="a reference of str"):
+        agreement(chain(), sample(), {"early": sample()}, "float")  # type: ignore[arg-type]
+
+
+def test_only_agreements_add_up() -> None:
+    found = agreement(chain(), sample(), run(chain(), sample()).spikes)
+    for wrong in (None, 3, {}):
+        with pytest.raises(UnsupportedError, match=r"Agreement: found .* to add; expected an Agreement"):
+            found + wrong

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from spikelab.clocked import run
 from spikelab.counts import Counts
-from spikelab.errors import ShapeError
+from spikelab.errors import ShapeError, UnsupportedError
 from spikelab.network import Network, Population, Projection
 from spikelab.neurons import LI, LIF
 from spikelab.ops import Flatten, Linear, Scale
@@ -93,3 +95,10 @@ def test_counts_that_do_not_belong_together_are_refused() -> None:
     )
     with pytest.raises(ShapeError, match="different networks"):
         a + run(other, spikes(5, 2)).counts
+    for twin in (replace(a, dt=2e-3), replace(a, back_end="event")):
+        with pytest.raises(ShapeError, match="expected one back-end and one dt"):
+            a + twin
+    for wrong in (None, 3, run(net(), spikes(5, 2))):
+        for join in (a.then, a.__add__):
+            with pytest.raises(UnsupportedError, match=r"expected Counts; pass run\.counts"):
+                join(wrong)  # type: ignore[arg-type]

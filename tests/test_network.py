@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import itertools
+import pickle
+from dataclasses import replace
 from typing import Any
 
 import networkx as nx
@@ -284,3 +286,93 @@ def test_any_structure_is_made_or_refused_by_an_error_of_ours(kinds: dict[str, s
     except SpikelabError:
         return
     assert sorted(itertools.chain(*whole.order())) == sorted(kinds)
+
+
+class Foreign:
+    """Something that has nothing to do with spikelab."""
+
+
+WRONG: list[Any] = [None, 3, 3.5, "ab", Foreign(), torch.nn.Linear(2, 2), {"a": 1}, [None], b"ab"]
+
+
+@pytest.mark.parametrize("wrong", [w for w in WRONG if w != 3], ids=repr)
+def test_a_shape_of_another_type_is_refused(wrong: Any) -> None:
+    with pytest.raises(ShapeError, match=r"Population\.shape: found .*; expected whole numbers above zero"):
+        Population(wrong)
+
+
+def test_shapes_come_as_arrays_and_sizes_too_but_not_as_truth() -> None:
+    assert Population(np.array([2, 3])).shape == Population(torch.Size([2, 3])).shape == (2, 3)
+    for wrong in (True, (True, 2), {2}, np.ones((1, 1), int)):
+        with pytest.raises(ShapeError, match="whole numbers above zero"):
+            Population(wrong)
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=repr)
+def test_parts_of_another_type_are_refused_by_an_error_of_ours(wrong: Any) -> None:
+    makers = [
+        lambda: Population((2,), kind=wrong if wrong is not None else 0),
+        lambda: Population((2,), LIF(), initial=wrong),
+        lambda: Population((2,), LIF(), initial={"v": wrong if wrong not in (3, 3.5) else "3"}),
+        lambda: Projection("a", "b", wrong),
+        lambda: Projection("a", "b", delay=wrong if wrong != 3 else 3.0),
+        lambda: Network(wrong, [], dt=1e-3),
+        lambda: Network({"in": wrong}, [], dt=1e-3),
+        lambda: net({}, wrong),
+        lambda: Network({"in": IN}, wrong, dt=1e-3),
+        lambda: net({}, discretisation=wrong),
+    ]
+    if wrong is not None:
+        makers.append(lambda: Population((2,), wrong))
+    if not isinstance(wrong, str):
+        makers += [
+            lambda: Projection(wrong, "b"),
+            lambda: Projection("a", wrong),
+            lambda: Projection("a", "b", (), wrong),
+        ]
+        makers.append(lambda: Network({wrong if wrong.__hash__ else 1: IN}, [], dt=1e-3))
+    for make in makers:
+        with pytest.raises(SpikelabError, match=r"found|unknown"):
+            make()
+
+
+def test_initial_states_of_another_kind_are_refused_and_tensors_taken() -> None:
+    for value in ([[1, 2], [3]], ["a", "b"], ["5 mV", "6 mV"], [1j, 2], [True, False], torch.ones(2) * 1j):
+        with pytest.raises(SpikelabError, match=r"Population\.initial\['v'\]: found"):
+            Population((2,), LIF(), initial={"v": value})
+    made = Population((2,), LIF(), initial={"v": torch.ones(2, requires_grad=True)})
+    assert made.initial["v"].tolist() == [1, 1]
+
+
+def test_a_network_cannot_be_changed_in_place() -> None:
+    b = Population((2,), LIF(), initial={"v": [0.1, 0.2]})
+    mine = {"in": IN, "b": b}
+    whole = Network(mine, [Projection("in", "b")], dt=1e-3)
+    mine["c"] = b
+    assert list(whole.populations) == ["in", "b"]
+    for change in (
+        lambda: whole.populations.update(c=b),  # type: ignore[attr-defined]
+        lambda: whole.populations.__setitem__("b", IN),  # type: ignore[attr-defined]
+        lambda: whole.projections.append(Projection("in", "b")),  # type: ignore[attr-defined]
+        lambda: b.initial.__setitem__("v", 1.0),  # type: ignore[attr-defined]
+        lambda: b.initial["v"].__setitem__(0, 1.0),
+    ):
+        with pytest.raises((AttributeError, TypeError, ValueError)):
+            change()
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, copy.copy, lambda n: pickle.loads(pickle.dumps(n))])
+def test_a_network_can_be_copied_and_pickled(copied: Any) -> None:
+    b = Population((2,), LIF(v_threshold=0.5), initial={"v": [0.1, 0.2]})
+    whole = net({"b": b}, Projection("in", "b", EYE), discretisation="euler")
+    again = copied(whole)
+    assert (list(again.populations), again.dt, again.discretisation) == (["in", "b"], whole.dt, "euler")
+    assert again.populations["b"].initial["v"].tolist() == [0.1, 0.2]
+    assert [again.label(p) for p in again.projections] == ["in->b"]
+    assert replace(again, dt="2 ms").dt == 2e-3
+
+
+def test_a_projection_of_another_network_has_no_label() -> None:
+    whole = net({"b": Population((2,))}, Projection("in", "b"))
+    with pytest.raises(UnsupportedError, match=r"Network\.label: found .* expected one of in->b; take it from"):
+        whole.label(Projection("in", "b"))

@@ -3,7 +3,7 @@
 from spikelab.clocked.driver import Float32, population_count, run
 from spikelab.clocked.inputs import as_inputs
 from spikelab.clocked.linear_map import LinearMap
-from spikelab.clocked.result import Run, RunState, start_history, start_state, type_cast
+from spikelab.clocked.result import Run, RunState, begin, type_cast
 
 __all__ = [
     "Float32",
@@ -11,9 +11,8 @@ __all__ = [
     "Run",
     "RunState",
     "as_inputs",
+    "begin",
     "population_count",
     "run",
-    "start_history",
-    "start_state",
     "type_cast",
 ]

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from spikelab.clocked.inputs import as_inputs
 from spikelab.clocked.linear_map import LinearMap
-from spikelab.clocked.result import Run, RunState, start_history, start_state, type_cast
+from spikelab.clocked.result import Run, RunState, begin, type_cast
 from spikelab.counts import Counts, PopulationCount
 from spikelab.errors import UnsupportedError, Violation, unknown_name
-from spikelab.network import Network, Population, Projection
+from spikelab.network import Network, Population, Projection, must_be_network
 from spikelab.neurons.primitives import NUMPY
 from spikelab.neurons.trace import operations, trace
 from spikelab.ops import Op, OpCount
@@ -72,22 +72,37 @@ class Float32:
             net: the network.
             x: [T, B, *shape] input, `Events`, or a mapping of these by input name.
             state: of an earlier run, to continue it; None starts afresh.
-            traces: per population, names of state variables to record after each step; `"margin"` is
-                what the comparison saw (v - v_threshold, before the reset) [V].
+            traces: per population, names of state variables to record after each step, where the target
+                computes them; `"margin"` is what the comparison saw (v - v_threshold, before the reset) [V].
 
         Returns:
-            Spikes, traces, state and counts.
+            Spikes, traces, state and counts (of the updates that were really made).
 
         Raises:
             ShapeError: input or state do not fit the network.
-            UnsupportedError: the network breaks a rule of this target.
+            UnsupportedError: the network breaks a rule of this target, or an argument is something else.
         """
-        if state is not None and not isinstance(state, RunState):
-            raise UnsupportedError(f"state: found {type(state).__name__}; expected the state of a run; pass run.state")
+        must_be_network(net, self.name)
         if violations := self.check(net):
             raise UnsupportedError(f"{self.name}: the network breaks {len(violations)} rule(s):", violations)
         inputs = {n: self.enter(v) for n, v in as_inputs(net, x).items()}
-        return _Walk(self, net, inputs, state, traces or {}).run()
+        return self._simulate(net, inputs, state, _by_name(traces))
+
+    def _simulate(
+        self, net: Network, x: dict[str, Array], state: RunState | None, traces: dict[str, tuple[str, ...]]
+    ) -> Run:
+        """Run inputs that are checked and in this number type; a target with a loop of its own overrides this."""
+        return _Walk(self, net, x, state, traces).run()
+
+
+def _by_name(traces: Any) -> dict[str, tuple[str, ...]]:
+    if traces is None:
+        return {}
+    if not isinstance(traces, Mapping) or not all(isinstance(v, Iterable) for v in traces.values()):
+        raise UnsupportedError(
+            f"traces: found {traces!r}; expected names of variables by population, as in {{'out': ['v', 'margin']}}"
+        )
+    return {n: (v,) if isinstance(v, str) else tuple(v) for n, v in traces.items()}
 
 
 def population_count(population: Population, updates: int, active: int, z: Array) -> PopulationCount:
@@ -110,21 +125,16 @@ class _Walk:
         net: Network,
         x: dict[str, Array],
         state: RunState | None,
-        traces: Mapping[str, Iterable[str]],
+        traces: Mapping[str, tuple[str, ...]],
     ):
         self.target, self.net, self.state = target, net, state
         self.steps, self.batch = next(iter(x.values())).shape[:2]
         self.z: dict[str, Array] = dict(x)
         self.maps = {id(p): self._maps(p) for p in net.projections}
         self.counted: dict[int, list[OpCount | None]] = {id(p): [None] * max(len(p.ops), 1) for p in net.projections}
-        self.neurons: dict[str, Any] = {}
+        self.neurons, self.before = begin(net, self.batch, target.dtype, state)
         self.active = dict.fromkeys(net.populations, 0)
-        self.coefficients: dict[str, Any] = {}
-        for name, population in net.populations.items():
-            if population.model is not None:
-                self.coefficients[name] = target.coefficients(net, name)
-                self.neurons[name] = start_state(net, name, self.batch, target.dtype, state)
-        self.before = start_history(net, self.batch, target.dtype, state)
+        self.coefficients = {name: target.coefficients(net, name) for name in self.neurons}
         self.traces = self._traces(traces)
 
     def _maps(self, p: Projection) -> list[tuple[int, list[LinearMap]]]:
@@ -137,7 +147,7 @@ class _Walk:
             result.append((delay, maps))
         return result
 
-    def _traces(self, wanted: Mapping[str, Iterable[str]]) -> dict[str, dict[str, Array]]:
+    def _traces(self, wanted: Mapping[str, tuple[str, ...]]) -> dict[str, dict[str, Array]]:
         result: dict[str, dict[str, Array]] = {}
         for name, variables in wanted.items():
             if name not in self.neurons:

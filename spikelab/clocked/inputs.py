@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spikelab.arrays import to_array
 from spikelab.errors import ShapeError, unknown_name
 from spikelab.network import Network
 
@@ -47,9 +48,7 @@ def _as_input(name: str, x: Any, shape: tuple[int, ...], dt: Any) -> NDArray[np.
 
         if isinstance(x, Events):
             x = bin_events(x, dt=dt)[:, None]
-    array = np.asarray(x.detach().cpu() if hasattr(x, "detach") else x)
-    if array.dtype.kind not in "fiub":
-        raise ShapeError(f"input {name}: found dtype {array.dtype}; expected real numbers")
+    array = to_array(x, f"input {name}")
     if array.ndim != len(shape) + 2 or array.shape[2:] != shape:
         axes = ", ".join(map(str, shape))
         hint = "; add the batch axis with x[:, None]" if array.shape[1:] == shape else ""

@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spikelab.arrays import to_array
 from spikelab.counts import Counts
 from spikelab.errors import ShapeError, UnsupportedError
-from spikelab.network import Network
+from spikelab.network import Network, Population
+from spikelab.neurons.model import NeuronModel
 
-__all__ = ["Run", "RunState", "start_history", "start_state", "type_cast"]
+__all__ = ["Run", "RunState", "begin", "type_cast"]
 
 Array = NDArray[Any]
 
@@ -33,10 +35,25 @@ class RunState:
     step: int = 0
 
     def select(self, rows: Any) -> RunState:
-        """Keep the samples `rows` (one, several, a slice or a mask), in that order."""
-        rows = [rows] if isinstance(rows, int | np.integer) else rows
-        neurons = {n: type(s)(*(v[rows] for v in s)) for n, s in self.neurons.items()}
-        return RunState(neurons, {n: h[:, rows] for n, h in self.history.items()}, self.step)
+        """Keep the samples `rows` (one, several, a slice or a mask), in that order.
+
+        Raises:
+            ShapeError: no samples of this state.
+        """
+        if not isinstance(rows, slice):
+            rows = np.atleast_1d(to_array(rows, "RunState.select: rows"))
+            if rows.ndim != 1 or rows.dtype.kind not in "iub" or not rows.size:
+                raise ShapeError(
+                    f"RunState.select: found rows of {rows.dtype} and shape {rows.shape}; "
+                    "expected indices of samples, a slice or a mask"
+                )
+        try:
+            neurons = {n: type(s)(*(v[rows] for v in s)) for n, s in self.neurons.items()}
+            return RunState(neurons, {n: h[:, rows] for n, h in self.history.items()}, self.step)
+        except (IndexError, TypeError):
+            raise ShapeError(
+                f"RunState.select: found rows {rows!r} that this state does not have; expected samples of its batch"
+            ) from None
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,16 +87,44 @@ def type_cast(c: Any, dtype: Any) -> Any:
     return type(c)(*(np.asarray(v.detach().cpu() if hasattr(v, "detach") else v, dtype)[()] for v in c))
 
 
-def start_state(net: Network, name: str, batch: int, dtype: Any, state: RunState | None) -> Any:
-    """State [B, *shape] of a population at the start: of an earlier run, or where the population begins.
+def begin(net: Network, batch: int, dtype: Any, state: RunState | None) -> tuple[dict[str, Any], dict[str, Array]]:
+    """Where a run begins: at an earlier run's end, or where the populations say.
+
+    Args:
+        net: the network.
+        batch: number of samples B.
+        dtype: number type of states and outputs.
+        state: of an earlier run, or None.
+
+    Returns:
+        State of each population of neurons, its variables [B, *shape]; and of each population that feeds a
+        delayed projection its last outputs [longest delay, B, *shape].
 
     Raises:
+        UnsupportedError: `state` is no `RunState`.
         ShapeError: the earlier run was of another network or batch.
     """
-    population = net.populations[name]
-    assert population.model is not None
+    if state is not None and not isinstance(state, RunState):
+        raise UnsupportedError(f"state: found {type(state).__name__}; expected the state of a run; pass run.state")
+    neurons = {
+        n: _neurons(p, n, p.model, batch, dtype, state) for n, p in net.populations.items() if p.model is not None
+    }
+    history = _history(net, batch, dtype, state)
+    if state is not None:
+        for what, given, known in (("neurons", state.neurons, neurons), ("history", state.history, history)):
+            if extra := sorted(set(given) - set(known)):
+                raise ShapeError(
+                    f"state: found {what} of {', '.join(extra)}; expected those of {', '.join(known) or 'none'}; "
+                    "pass the state of a run of this network"
+                )
+    return neurons, history
+
+
+def _neurons(
+    population: Population, name: str, model: NeuronModel, batch: int, dtype: Any, state: RunState | None
+) -> Any:
     expected = (batch, *population.shape)
-    initial = population.model.initial()
+    initial = model.initial()
     if state is None:
         values = type_cast(type(initial)(**{**initial._asdict(), **population.initial}), dtype)
         return type(values)(*(np.array(np.broadcast_to(v, expected)) for v in values))
@@ -93,12 +138,7 @@ def start_state(net: Network, name: str, batch: int, dtype: Any, state: RunState
     return type(initial)(*(np.array(v, dtype) for v in s))
 
 
-def start_history(net: Network, batch: int, dtype: Any, state: RunState | None) -> dict[str, Array]:
-    """Last outputs [longest delay, B, *shape] of each population that feeds a delayed projection.
-
-    Raises:
-        ShapeError: the earlier run was of another network or batch.
-    """
+def _history(net: Network, batch: int, dtype: Any, state: RunState | None) -> dict[str, Array]:
     result = {}
     for name, population in net.populations.items():
         depth = net.history(name)

@@ -219,7 +219,10 @@ def ann_energy(shape: Network | Counts, costs: Costs = "45nm", **options: Any) -
     ledger = _Ledger(cost_table(costs), **options)
     if ledger.table.mac(ledger.number) is None:
         raise UnsupportedError(f"cost table {ledger.table.name}: no add and mul; an ANN needs both, as in '45nm'")
-    return _ann(_dense_counts(shape) if isinstance(shape, Network) else shape, ledger)
+    counts = _dense_counts(shape) if isinstance(shape, Network) else shape
+    if not isinstance(counts, Counts):
+        raise UnsupportedError(f"ann_energy: found {type(counts).__name__}; expected a Network or Counts; pass net")
+    return _ann(counts, ledger)
 
 
 class _Missing(str):

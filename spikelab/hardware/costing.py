@@ -330,7 +330,7 @@ def cost_table(name_or_path: str | PathLike[str] | CostTable) -> CostTable:
     """
     if isinstance(name_or_path, CostTable):
         return name_or_path
-    path = fspath(name_or_path)
+    path = fspath(name_or_path) if isinstance(name_or_path, str | PathLike) else repr(name_or_path)
     if not path.endswith(".toml"):
         if path not in cost_tables():
             raise unknown_name("cost table", path, cost_tables())

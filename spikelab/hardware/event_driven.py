@@ -8,7 +8,6 @@ may flip a spike where the membrane meets the threshold to within rounding.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -16,7 +15,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from spikelab.clocked import Float32, LinearMap, Run, RunState, as_inputs, population_count, start_history, start_state
+from spikelab.arrays import is_whole
+from spikelab.clocked import Float32, LinearMap, Run, RunState, begin, population_count
 from spikelab.counts import Counts
 from spikelab.errors import UnsupportedError, unknown_name
 from spikelab.hardware.event_kernel import event_kernel
@@ -151,7 +151,7 @@ class _Line:
 class _Cell:
     """One population: what arrives, the states, who is awake, what fired."""
 
-    def __init__(self, target: EventDriven, net: Network, name: str, batch: int, state: RunState | None):
+    def __init__(self, target: EventDriven, net: Network, name: str, batch: int, s: Any):
         population = net.populations[name]
         self.name, self.model, self.batch, self.n = name, population.model, batch, population.size
         self.projections = net.incoming(name)
@@ -178,7 +178,6 @@ class _Cell:
         self.index, self.value = np.zeros((batch, n), np.int32), np.zeros((batch, n), np.float32)
         self.found, self.updates, self.active = (np.zeros(batch, np.int64) for _ in range(3))
         if population.model is not None:
-            s = start_state(net, name, batch, np.float32, state)
             self.state_type = type(s)
             self.states = np.ascontiguousarray(np.stack([np.asarray(v).reshape(batch, n) for v in s]))
             c = target.coefficients(net, name)
@@ -246,7 +245,7 @@ def _lines(target: EventDriven, net: Network, p: Projection) -> list[_Line]:
 
 @dataclass(frozen=True)
 class EventDriven(Float32):
-    """Event-driven target.
+    """Event-driven target. It refuses traces: states are not computed at every step.
 
     Args:
         mode: `"exact"` gives the spikes of `Float32` to the bit; `"fast"` leaps over silent steps.
@@ -267,56 +266,37 @@ class EventDriven(Float32):
     def __post_init__(self) -> None:
         if self.mode not in ("exact", "fast"):
             raise unknown_name("EventDriven.mode", self.mode, ("exact", "fast"))
-        if not isinstance(self.threads, int) or self.threads < 1:
+        if not is_whole(self.threads) or self.threads < 1:
             raise UnsupportedError(f"EventDriven.threads: found {self.threads!r}; expected a whole number from 1")
+        object.__setattr__(self, "threads", int(self.threads))
 
-    def run(
-        self,
-        net: Network,
-        x: Any,
-        *,
-        state: RunState | None = None,
-        traces: Mapping[str, Iterable[str]] | None = None,
+    def _simulate(
+        self, net: Network, x: dict[str, Array], state: RunState | None, traces: dict[str, tuple[str, ...]]
     ) -> Run:
-        """Run a network.
-
-        Args:
-            net: the network.
-            x: as in `Float32.run`.
-            state: of an earlier run of either target, to continue it.
-            traces: refused, since states are not computed at every step; use `Float32` for them.
-
-        Returns:
-            As `Float32.run`; `counts` holds the updates that were really made.
-
-        Raises:
-            ShapeError: input or state do not fit the network.
-            UnsupportedError: traces were asked for.
-        """
         if traces:
             raise UnsupportedError(
                 "event: traces need the state at every step, which is not computed here; use Float32().run"
             )
-        inputs = as_inputs(net, x)
-        steps, batch = next(iter(inputs.values())).shape[:2]
+        steps, batch = next(iter(x.values())).shape[:2]
         names = [n for component in net.order() for n in component]
-        before = start_history(net, batch, np.float32, state)
+        neurons, before = begin(net, batch, np.float32, state)
         events: dict[str, dict[int, Active]] = {}
         out: dict[str, Array] = {}
         for name in names:
             old = before.get(name, np.zeros((0, batch, 1), np.float32))
             events[name] = _by_step(old, -len(old))
-            if name in inputs:
-                out[name] = inputs[name]
-                events[name] |= _by_step(inputs[name], 0)
+            if name in x:
+                out[name] = x[name]
+                events[name] |= _by_step(x[name], 0)
             else:
                 out[name] = np.zeros((steps, batch, *net.populations[name].shape), np.float32)
-        cells = {n: _Cell(self, net, n, batch, state) for n in names if n not in inputs}
-        self._walk(steps, batch, cells, events, out)
+        cells = {n: _Cell(self, net, n, batch, neurons.get(n)) for n in names if n not in x}
+        self._walk(net, steps, batch, cells, events, out)
         return self._result(net, steps, batch, cells, out, before, state)
 
     def _walk(
         self,
+        net: Network,
         steps: int,
         batch: int,
         cells: dict[str, _Cell],
@@ -324,6 +304,7 @@ class EventDriven(Float32):
         out: dict[str, Array],
     ) -> None:
         flat = {n: out[n].reshape(steps, batch, -1) for n in cells}
+        depth = {n: net.history(n) for n in events}
         for t in range(steps):
             for name, cell in cells.items():
                 for q, (p, lines) in enumerate(zip(cell.projections, cell.lines, strict=True)):
@@ -333,6 +314,8 @@ class EventDriven(Float32):
                             touched, hit = cell.touched[q], cell.hit[q]
                             line.send(a, cell.acc[q], touched, hit, self.threads)
                 events[name][t] = cell.advance(t, self.threads, flat[name][t])
+            for name, steps_back in depth.items():  # no delay reaches them any more
+                events[name].pop(t - steps_back)
 
     def _result(
         self,

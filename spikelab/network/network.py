@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,10 @@ from spikelab.errors import ShapeError, SpikelabError, UnitError, UnsupportedErr
 from spikelab.network.components import strongly_connected
 from spikelab.network.population import Population
 from spikelab.network.projection import Projection
-from spikelab.neurons.model import Discretisation, parameters
+from spikelab.neurons.model import Discretisation
 from spikelab.units import Quantity, seconds
 
-__all__ = ["Network"]
+__all__ = ["Network", "must_be_network"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,8 +29,8 @@ class Network:
     """Populations joined by projections.
 
     Args:
-        populations: by name.
-        projections: in the order in which their contributions to one port are added.
+        populations: by name; a read-only view afterwards. `dataclasses.replace` makes a changed network.
+        projections: in the order in which their contributions to one port are added; a tuple afterwards.
         dt: [s] time step, or a string with a unit.
         discretisation: `"exponential"` or `"euler"`.
 
@@ -54,10 +55,13 @@ class Network:
     discretisation: Discretisation = "exponential"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "populations", dict(self.populations))
+        object.__setattr__(self, "populations", MappingProxyType(_named(self.populations)))
         object.__setattr__(self, "projections", _distinct(self.projections))
         object.__setattr__(self, "dt", seconds(self.dt, "Network.dt"))
         self.validate()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (dict(self.populations), self.projections, self.dt, self.discretisation)
 
     def incoming(self, name: str) -> list[Projection]:
         """Projections that feed a population, in their order."""
@@ -94,8 +98,18 @@ class Network:
         return result
 
     def label(self, projection: Projection) -> str:
-        """Label of one projection."""
-        return self.labels[id(projection)]
+        """Label of one projection.
+
+        Raises:
+            UnsupportedError: it is none of this network.
+        """
+        labels = self.labels
+        if id(projection) not in labels:
+            raise UnsupportedError(
+                f"Network.label: found {projection!r}, which is not of this network; "
+                f"expected one of {', '.join(labels.values()) or 'none'}; take it from net.projections"
+            )
+        return labels[id(projection)]
 
     def shapes(self, projection: Projection) -> list[tuple[int, ...]]:
         """Shape before the first op, between the ops, and after the last."""
@@ -136,19 +150,23 @@ class Network:
 
         Raises:
             ShapeError: shapes along a projection do not fit.
-            UnitError: a time constant too short for Euler steps.
+            UnitError: a time constant shorter than dt with Euler steps.
             UnsupportedError: unknown names or ports, an unfed population, a zero-delay cycle, nothing in it.
         """
         if not self.populations or not self.inputs:
             raise UnsupportedError("Network: no input population; add Population(shape, kind='input')")
-        if self.discretisation not in ("exponential", "euler"):
+        if not isinstance(self.discretisation, str) or self.discretisation not in ("exponential", "euler"):
             raise unknown_name("Network.discretisation", self.discretisation, ("exponential", "euler"))
         for name, population in self.populations.items():
             if not name or any(ch in name for ch in "/\0") or name != name.strip():
                 raise UnsupportedError(
                     f"population {name!r}: a name must not be empty, hold '/', or start or end with spaces"
                 )
-            self._check_times(name, population)
+            try:
+                if population.model is not None:
+                    population.model.coefficients(float(self.dt), self.discretisation)
+            except UnitError as error:
+                raise UnitError(f"population {name}: {error}") from None
         for p in self.projections:
             for end in (p.pre, p.post):
                 if end not in self.populations:
@@ -161,20 +179,6 @@ class Network:
             if population.kind != "input" and not fed:
                 raise UnsupportedError(f"population {name}: nothing feeds it; add a projection or make it an input")
         self._check_cycles()
-
-    def _check_times(self, name: str, population: Population) -> None:
-        if self.discretisation != "euler" or population.model is None:
-            return
-        for parameter, meta in parameters(population.model).items():
-            if meta["unit"] != "s":
-                continue
-            value: Any = getattr(population.model, parameter)
-            shortest = float(np.min(np.asarray(value.detach() if hasattr(value, "detach") else value)))
-            if shortest < float(self.dt):
-                raise UnitError(
-                    f"population {name}: {parameter} of {shortest} s is shorter than dt of {self.dt} s, where Euler "
-                    "steps overshoot; use discretisation='exponential' or a smaller dt"
-                )
 
     def _check_projection(self, p: Projection) -> None:
         where = f"projection {p.pre}->{p.post}"
@@ -199,11 +203,45 @@ class Network:
                 )
 
 
-def _distinct(projections: Sequence[Projection]) -> tuple[Projection, ...]:
+def must_be_network(net: Any, where: str) -> None:
+    """Refuse what is no network, a torch module above all; `where` is who asks.
+
+    Raises:
+        UnsupportedError: something else than a `Network`.
+    """
+    if not isinstance(net, Network):
+        raise UnsupportedError(
+            f"{where}: found {type(net).__name__}; expected a Network; "
+            "make one of a torch module by nn.to_network(module, input_shape)"
+        )
+
+
+def _named(populations: Any) -> dict[str, Population]:
+    if not isinstance(populations, Mapping):
+        raise UnsupportedError(
+            f"Network.populations: found {type(populations).__name__}; "
+            "expected populations by name, as in {'in': Population(2, kind='input')}"
+        )
+    for name, population in populations.items():
+        if not isinstance(name, str):
+            raise UnsupportedError(f"Network.populations: found the name {name!r}; expected text; write {str(name)!r}")
+        if not isinstance(population, Population):
+            raise UnsupportedError(
+                f"population {name}: found {type(population).__name__}; expected a Population, as in Population(2)"
+            )
+    return dict(populations)
+
+
+def _distinct(projections: Any) -> tuple[Projection, ...]:
     """The projections, a copy in place of each that stands in the list again: labels and counts go by identity."""
     seen: set[int] = set()
     result = []
-    for p in projections:
+    for p in projections if isinstance(projections, tuple | list) else (projections,):
+        if not isinstance(p, Projection):
+            raise UnsupportedError(
+                f"Network.projections: found {type(p).__name__}; expected a list of Projection, as in "
+                "[Projection('in', 'out')]"
+            )
         result.append(replace(p) if id(p) in seen else p)
         seen.add(id(p))
     return tuple(result)

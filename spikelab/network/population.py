@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
 
-from spikelab.errors import ShapeError, UnitError, UnsupportedError, unknown_name
-from spikelab.neurons.model import NeuronModel, parameters
-from spikelab.units import si
+from spikelab.arrays import is_whole, to_array
+from spikelab.errors import ShapeError, UnsupportedError, unknown_name
+from spikelab.neurons.model import NeuronModel, parameters, to_value
 
 __all__ = ["Kind", "Population"]
 
@@ -26,10 +27,11 @@ class Population:
         shape: shape of the group, without time and batch, e.g. `(128,)` or `(16, 34, 34)`.
         model: the neuron; None for inputs and junctions.
         kind: `"input"`, `"neurons"` or `"junction"`; from the model if not given.
-        initial: start value of state variables by name, instead of the model's.
+        initial: start value of state variables by name, instead of the model's; read-only afterwards.
 
     Raises:
         ShapeError: an empty shape, or parameters that do not broadcast to it.
+        UnitError: a start value that is no finite quantity in the unit of its state.
         UnsupportedError: model and kind do not go together, or an unknown state.
     """
 
@@ -39,12 +41,13 @@ class Population:
     initial: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        shape = (self.shape,) if isinstance(self.shape, int | np.integer) else tuple(self.shape)
-        if not shape or not all(isinstance(n, int | np.integer) and n > 0 for n in shape):
+        given: Any = self.shape.tolist() if isinstance(self.shape, np.ndarray) else self.shape
+        shape = tuple(given) if isinstance(given, tuple | list) else (given,)
+        if not shape or not all(is_whole(n) and n > 0 for n in shape):
             raise ShapeError(f"Population.shape: found {self.shape!r}; expected whole numbers above zero, as in (128,)")
         object.__setattr__(self, "shape", tuple(int(n) for n in shape))
-        kind = self.kind or ("neurons" if self.model is not None else "junction")
-        if kind not in ("input", "neurons", "junction"):
+        kind: Any = ("neurons" if self.model is not None else "junction") if self.kind is None else self.kind
+        if not isinstance(kind, str) or kind not in ("input", "neurons", "junction"):
             raise unknown_name("Population.kind", kind, ("input", "neurons", "junction"))
         if (kind == "neurons") != (self.model is not None):
             raise UnsupportedError(
@@ -55,11 +58,19 @@ class Population:
                 f"Population.model: found {type(self.model).__name__}; expected a NeuronModel, as in LIF()"
             )
         object.__setattr__(self, "kind", kind)
-        object.__setattr__(self, "initial", self._initial())
+        object.__setattr__(self, "initial", MappingProxyType(self._initial()))
         for name in parameters(self.model) if self.model is not None else ():
             self._fits(f"{type(self.model).__name__}.{name}", getattr(self.model, name))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.shape, self.model, self.kind, dict(self.initial))
+
     def _initial(self) -> dict[str, Any]:
+        if not isinstance(self.initial, Mapping):
+            raise UnsupportedError(
+                f"Population.initial: found {type(self.initial).__name__}; "
+                "expected start values by name, as in initial={'v': 0.5}"
+            )
         if not self.initial:
             return {}
         if self.model is None:
@@ -70,15 +81,14 @@ class Population:
             if name not in units:
                 raise unknown_name(f"Population.initial of {type(self.model).__name__}, state", name, units)
             where = f"Population.initial[{name!r}]"
-            value = np.array(value, np.float64) if np.ndim(value) else si(value, units[name], where)
-            if not np.isfinite(value).all():
-                raise UnitError(f"{where}: found NaN or infinity; expected finite numbers in {units[name]}")
-            result[name] = value
+            if isinstance(value, list | tuple) or hasattr(value, "detach"):  # a start value is not learnt
+                value = to_array(value, where)
+            value = result[name] = to_value(value, units[name], where)
             self._fits(where, value)
         return result
 
     def _fits(self, what: str, value: Any) -> None:
-        shape = np.shape(value.detach() if hasattr(value, "detach") else value)
+        shape = np.shape(value)
         try:
             fits = np.broadcast_shapes(shape, self.shape) == self.shape
         except ValueError:

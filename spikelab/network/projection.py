@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from spikelab.arrays import to_array
 from spikelab.errors import ShapeError, UnsupportedError
 from spikelab.ops import Linear, Op, Sparse
 
@@ -27,7 +28,8 @@ class Projection:
         delay: steps; one number, or per synapse if the only op is `Linear` ([out, in]) or `Sparse` ([S]).
 
     Raises:
-        UnsupportedError: a delay below zero, or per synapse with other ops.
+        UnsupportedError: a name that is no text, something else than ops, a delay that is not whole steps
+            from zero, or one per synapse with other ops.
         ShapeError: a delay array of the wrong shape.
     """
 
@@ -38,18 +40,26 @@ class Projection:
     delay: Any = 0
 
     def __post_init__(self) -> None:
-        ops = (self.ops,) if isinstance(self.ops, Op) else tuple(self.ops)
+        for what in ("pre", "post", "port"):
+            if not isinstance(found := getattr(self, what), str):
+                raise UnsupportedError(
+                    f"Projection.{what}: found {found!r} of type {type(found).__name__}; expected a name, as in 'x'"
+                )
+        ops: Any = tuple(self.ops) if isinstance(self.ops, tuple | list) else (self.ops,)
         for op in ops:
             if not isinstance(op, Op):
                 raise UnsupportedError(
                     f"projection {self.pre}->{self.post}: found {type(op).__name__} among ops; "
-                    "expected ops of spikelab.ops"
+                    "expected ops of spikelab.ops, as in Linear(weight)"
                 )
         object.__setattr__(self, "ops", ops)
-        delay = np.asarray(self.delay)
         where = f"projection {self.pre}->{self.post}: delay"
+        try:
+            delay = to_array(self.delay, where)
+        except ShapeError as error:
+            raise UnsupportedError(str(error)) from None
         if delay.dtype.kind not in "iu":
-            raise UnsupportedError(f"{where} of type {delay.dtype}; expected whole steps, as in delay=2")
+            raise UnsupportedError(f"{where}: found {delay.dtype}; expected whole steps, as in delay=2")
         if delay.size == 0 or delay.min() < 0 or delay.max() > _MOST_STEPS:
             raise UnsupportedError(f"{where} of {self.delay!r} steps; expected 0 to {_MOST_STEPS}")
         if delay.ndim == 0:

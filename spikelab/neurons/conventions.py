@@ -22,9 +22,10 @@ from typing import Any
 
 import numpy as np
 
-from spikelab.errors import UnitError, UnsupportedError, Violation
+from spikelab.arrays import to_array
+from spikelab.errors import ShapeError, UnitError, UnsupportedError, Violation
 
-__all__ = ["COMPARISONS", "GAINS", "RESETS", "SPIKES", "check_spikes", "fire", "gain", "reset", "scaled"]
+__all__ = ["COMPARISONS", "GAINS", "RESETS", "SPIKES", "check", "fire", "gain", "reset", "scaled"]
 
 COMPARISONS = (">", ">=")
 """v against the threshold."""
@@ -88,13 +89,30 @@ def gain(input_gain: str, a: Any, dt: float, tau: Any) -> Any:
     return 1 - a if input_gain == "1-a" else dt / tau
 
 
-def check_spikes(name: str, comparison: str, spikes: str, kind: str, v_threshold: Any) -> None:
-    """Refuse what has no meaning: whole thresholds are above zero, counted at or above, and subtracted."""
-    value = np.asarray(v_threshold.detach().cpu() if hasattr(v_threshold, "detach") else v_threshold)
-    if spikes == "many" and not (value > 0).all():
-        raise UnitError(f"{name}.v_threshold: found {value.min()} V with spikes='many'; expected thresholds above zero")
-    if spikes == "many" and (comparison == ">" or kind == "hard"):
-        found = f"comparison={comparison!r}, reset={kind!r}"
+def check(model: Any) -> None:
+    """Refuse what has no meaning.
+
+    Whole thresholds are above zero, counted at or above, and subtracted. A hard reset sets a value that is
+    no spike itself; tensors, which may be learnt and pass through such values, are looked at when they have
+    become numbers.
+
+    Args:
+        model: a neuron with `v_threshold`, `v_reset`, `comparison`, `spikes` and `reset`.
+
+    Raises:
+        UnitError: a threshold or a reset value out of its range.
+        UnsupportedError: flags that do not go together.
+        ShapeError: threshold and reset value do not broadcast.
+    """
+    name = type(model).__name__
+    potentials = (model.v_threshold, model.v_reset)
+    threshold, start = (to_array(v, name) for v in potentials)
+    if model.spikes == "many" and not (threshold > 0).all():
+        raise UnitError(
+            f"{name}.v_threshold: found {threshold.min()} V with spikes='many'; expected thresholds above zero"
+        )
+    if model.spikes == "many" and (model.comparison == ">" or model.reset == "hard"):
+        found = f"comparison={model.comparison!r}, reset={model.reset!r}"
         raise UnsupportedError(
             violations=[
                 Violation(
@@ -105,4 +123,20 @@ def check_spikes(name: str, comparison: str, spikes: str, kind: str, v_threshold
                     "set both, or spikes='one'",
                 )
             ]
+        )
+    if model.reset != "hard" or any(hasattr(v, "detach") for v in potentials):
+        return
+    try:
+        threshold, start = np.broadcast_arrays(threshold, start)
+    except ValueError:
+        raise ShapeError(
+            f"{name}.v_reset: found shape {start.shape} beside v_threshold of {threshold.shape}; "
+            "expected shapes that broadcast; give one number, or one per neuron, for both"
+        ) from None
+    fires = start > threshold if model.comparison == ">" else start >= threshold
+    if fires.any():
+        relation = "at or below" if model.comparison == ">" else "below"
+        raise UnitError(
+            f"{name}.v_reset: found {start[fires][0]} V with v_threshold of {threshold[fires][0]} V; expected a value "
+            f"{relation} the threshold, or every spike brings the next; lower v_reset, or use reset='soft'"
         )

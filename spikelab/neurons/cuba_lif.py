@@ -180,7 +180,7 @@ class CubaLIF(NeuronModel):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        how.check_spikes(type(self).__name__, self.comparison, self.spikes, self.reset, self.v_threshold)
+        how.check(self)
 
     @property
     def State(self) -> type[Any]:  # type: ignore[override]
@@ -199,8 +199,8 @@ class CubaLIF(NeuronModel):
 
     def coefficients(self, dt: float, discretisation: Discretisation, m: Maths = MATHS) -> CubaLIFCoefficients:
         """Decays and gain of one step of `dt` seconds."""
-        b = decay(self.tau_syn, dt, discretisation, m)
-        a = decay(self.tau_mem, dt, discretisation, m)
+        b = decay(self.tau_syn, dt, discretisation, m, f"{type(self).__name__}.tau_syn")
+        a = decay(self.tau_mem, dt, discretisation, m, f"{type(self).__name__}.tau_mem")
         gain = how.gain(self.input_gain, a, dt, self.tau_mem)
         return CubaLIFCoefficients(b, a, gain, self.v_leak, self.v_threshold, self.v_reset, 1.0, float(2**23))
 

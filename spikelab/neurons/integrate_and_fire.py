@@ -87,7 +87,7 @@ class IF(NeuronModel):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        how.check_spikes(type(self).__name__, self.comparison, self.spikes, self.reset, self.v_threshold)
+        how.check(self)
 
     @property
     def step(self) -> Step:

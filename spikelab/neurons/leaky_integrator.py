@@ -87,7 +87,7 @@ class LI(NeuronModel):
 
     def coefficients(self, dt: float, discretisation: Discretisation, m: Maths = MATHS) -> LICoefficients:
         """Decay and gain of one step of `dt` seconds."""
-        a = decay(self.tau_mem, dt, discretisation, m)
+        a = decay(self.tau_mem, dt, discretisation, m, f"{type(self).__name__}.tau_mem")
         return LICoefficients(a, how.gain(self.input_gain, a, dt, self.tau_mem), self.v_leak)
 
     def initial(self) -> LIState:
@@ -169,8 +169,8 @@ class CubaLI(NeuronModel):
 
     def coefficients(self, dt: float, discretisation: Discretisation, m: Maths = MATHS) -> CubaLICoefficients:
         """Decays and gain of one step of `dt` seconds."""
-        b = decay(self.tau_syn, dt, discretisation, m)
-        a = decay(self.tau_mem, dt, discretisation, m)
+        b = decay(self.tau_syn, dt, discretisation, m, f"{type(self).__name__}.tau_syn")
+        a = decay(self.tau_mem, dt, discretisation, m, f"{type(self).__name__}.tau_mem")
         return CubaLICoefficients(b, a, how.gain(self.input_gain, a, dt, self.tau_mem), self.v_leak)
 
     def initial(self) -> CubaLIState:

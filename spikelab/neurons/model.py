@@ -18,7 +18,8 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 
-from spikelab.errors import UnitError, unknown_name
+from spikelab.arrays import to_array
+from spikelab.errors import ShapeError, UnitError, unknown_name
 from spikelab.units import Dimensioned, dimension, si
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "decay",
     "parameter",
     "parameters",
+    "to_value",
 ]
 
 Value = Any
@@ -109,7 +111,7 @@ def parameters(model: NeuronModel | type[NeuronModel]) -> dict[str, Mapping[str,
     return {f.name: f.metadata for f in dataclasses.fields(model) if "unit" in f.metadata}
 
 
-def decay(tau: Any, dt: float, discretisation: Discretisation, m: Maths = MATHS) -> Any:
+def decay(tau: Any, dt: float, discretisation: Discretisation, m: Maths = MATHS, where: str = "time constant") -> Any:
     """Share of a state that is left after one step of `dt`.
 
     Args:
@@ -117,8 +119,10 @@ def decay(tau: Any, dt: float, discretisation: Discretisation, m: Maths = MATHS)
         dt: [s] time step.
         discretisation: `"exponential"` gives exp(-dt/tau), `"euler"` gives 1 - dt/tau.
         m: functions of the number type.
+        where: name of the time constant, for the error.
 
     Raises:
+        UnitError: a time constant shorter than dt, where Euler steps overshoot.
         UnsupportedError: unknown discretisation.
 
     Example:
@@ -128,25 +132,47 @@ def decay(tau: Any, dt: float, discretisation: Discretisation, m: Maths = MATHS)
     if discretisation == "exponential":
         return m.exp(-dt / tau)
     if discretisation == "euler":
+        if (shortest := _least(tau, where)) < dt:
+            raise UnitError(
+                f"{where}: found {shortest} s, which is shorter than dt of {dt} s, where Euler steps overshoot; "
+                "use discretisation='exponential' or a smaller dt"
+            )
         return 1 - dt / tau
     raise unknown_name("discretisation", discretisation, ("exponential", "euler"))
 
 
-def _to_value(value: Any, meta: Mapping[str, Any], where: str) -> Any:
-    if hasattr(value, "detach"):  # a tensor keeps its gradient
-        numbers: Any = np.asarray(value.detach().cpu())
-    elif isinstance(value, np.ndarray) and value.ndim > 0:
-        if value.dtype.kind not in "fiu":
-            raise UnitError(f"{where}: found an array of {value.dtype}; expected real numbers in {meta['unit']}")
-        value = numbers = np.array(value, dtype=np.float64)
-        value.setflags(write=False)
-    else:
-        value = numbers = si(value, meta["unit"], where)
+def _least(value: Any, where: str) -> float:
+    return float(to_array(value, where).astype(np.float64).min(initial=np.inf))
+
+
+def to_value(value: Value, unit: str, where: str) -> Any:
+    """Bring a parameter or start value into SI.
+
+    Args:
+        value: a float in SI, a string with a unit, an array, or a tensor.
+        unit: SI unit that is expected.
+        where: name of the argument, for the error.
+
+    Returns:
+        A float, a read-only float64 array, or the tensor itself, which keeps its gradient.
+
+    Raises:
+        UnitError: another unit, not real numbers, NaN or infinity.
+    """
+    tensor = hasattr(value, "detach")
+    if not tensor and not (isinstance(value, np.ndarray) and value.ndim):
+        return si(value, unit, where)
+    try:
+        numbers = to_array(value, where)
+    except ShapeError as error:
+        raise UnitError(str(error)) from None
+    if numbers.dtype.kind == "b":
+        raise UnitError(f"{where}: found dtype bool; expected real numbers in {unit}; give numbers")
+    numbers = np.array(numbers, np.float64)
+    numbers.setflags(write=False)
     if not np.isfinite(numbers).all():
-        raise UnitError(f"{where}: found NaN or infinity in {value!r}; expected finite numbers in {meta['unit']}")
-    if meta["positive"] and not (np.asarray(numbers) > 0).all():
-        raise UnitError(f"{where}: found {np.min(numbers)} {meta['unit']}; expected a value above zero")
-    return value
+        raise UnitError(f"{where}: found NaN or infinity in {value!r}; expected finite numbers in {unit}; mend them")
+    return value if tensor else numbers
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,8 +201,11 @@ class NeuronModel:
         for f in dataclasses.fields(self):
             where, value = f"{type(self).__name__}.{f.name}", getattr(self, f.name)
             if "unit" in f.metadata:
-                object.__setattr__(self, f.name, _to_value(value, f.metadata, where))
-            elif "options" in f.metadata and value not in f.metadata["options"]:
+                value = to_value(value, f.metadata["unit"], where)
+                if f.metadata["positive"] and not (least := _least(value, where)) > 0:
+                    raise UnitError(f"{where}: found {least} {f.metadata['unit']}; expected a value above zero")
+                object.__setattr__(self, f.name, value)
+            elif "options" in f.metadata and not (isinstance(value, str) and value in f.metadata["options"]):
                 raise unknown_name(where, value, f.metadata["options"])
 
     @property

@@ -5,11 +5,16 @@ Numba expression (kernels), the adjoint (gradients), the rule for units and the 
 A reader that lacks a row refuses the model by name; no reader adds one of its own.
 
 `exp` in float32 is one polynomial with a bit-built power of two, the same operations in the same
-order for NumPy and Numba, so that both give the same bits.
+order for NumPy, torch and Numba, so that all give the same bits.
+
+A NaN does the same in every reader: `maximum(a, b)` is `a if a > b else b` (`minimum` likewise), which is
+one machine instruction, so that a NaN or a tie gives b; `count`, `exp` and what is made of them pass a NaN
+on; `spike` and `gate` of a NaN are 0.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -35,6 +40,10 @@ EXP_COEFFICIENTS = (
     5.0000001201e-1,
 )
 EXP_LOW, EXP_HIGH = -87.0, 88.0
+# (e^x - 1) / x = sum of x^k / (k + 1)!, highest power first: below the bound it is exact to 1e-12, above it
+# the difference e^x - 1 loses two bits at most.
+EXPREL_SERIES_BELOW = 0.35
+EXPREL_SERIES = tuple(1 / math.factorial(k + 1) for k in range(9, -1, -1))
 
 
 def exp_polynomial(x: Any) -> Any:
@@ -146,6 +155,14 @@ def _count(v: Any, threshold: Any, most: Any) -> Any:
     return np.minimum(np.maximum(np.floor(np.divide(v, threshold)), 0), most).astype(np.asarray(v).dtype, copy=False)
 
 
+def _maximum(a: Any, b: Any) -> Any:
+    return np.where(np.greater(a, b), a, b).astype(np.result_type(a, b), copy=False)
+
+
+def _minimum(a: Any, b: Any) -> Any:
+    return np.where(np.less(a, b), a, b).astype(np.result_type(a, b), copy=False)
+
+
 def _sigmoid(x: Any) -> Any:
     one = np.asarray(x).dtype.type(1)
     return one / (one + exp_polynomial(-x))
@@ -159,9 +176,18 @@ def _tanh(x: Any) -> Any:
 def _exprel(x: Any) -> Any:
     x = np.asarray(x)
     f = x.dtype.type
-    small = np.abs(x) < f(1e-3)
-    series = f(1) + x * (f(0.5) + x * f(1 / 6))
+    small = np.abs(x) < f(EXPREL_SERIES_BELOW)
+    series = np.full_like(x, f(EXPREL_SERIES[0]))
+    for c in EXPREL_SERIES[1:]:
+        series = series * x + f(c)
     return np.where(small, series, (exp_polynomial(x) - f(1)) / np.where(small, f(1), x))
+
+
+def _exprel_source() -> str:
+    series = f"F({EXPREL_SERIES[0]!r})"
+    for c in EXPREL_SERIES[1:]:
+        series = f"({series} * {{0}} + F({c!r}))"
+    return f"({series} if abs({{0}}) < F({EXPREL_SERIES_BELOW!r}) else (_exp({{0}}) - F(1.0)) / {{0}})"
 
 
 def _select_adjoint(f: Any, operands: tuple[Any, ...], y: Any, g: Any) -> tuple[Any, ...]:
@@ -188,12 +214,16 @@ def _divide_adjoint(f: Any, operands: tuple[Any, ...], y: Any, g: Any) -> tuple[
 
 
 def _exprel_adjoint(f: Any, operands: tuple[Any, ...], y: Any, g: Any) -> tuple[Any, ...]:
-    # d/dx (e^x - 1) / x = (e^x - y) / x, which tends to 1/2 at 0: near 0 take 1/2 + x/3.
+    # d/dx (e^x - 1) / x = (e^x - y) / x, which cancels near 0: there the derivative of the series.
     (x,) = operands
-    square = x * x
-    near = f.gate(f.constant(1e-6) - square)
+    near = f.gate(f.constant(EXPREL_SERIES_BELOW**2) - x * x)
+    powers = range(len(EXPREL_SERIES) - 1, 0, -1)
+    first, *rest = (k * c for k, c in zip(powers, EXPREL_SERIES, strict=False))
+    series = f.constant(first)
+    for c in rest:
+        series = series * x + f.constant(c)
     slope = f.divide(f.exp(x) - y, f.select(near, f.constant(1.0), x))
-    return (g * f.select(near, f.constant(0.5) + f.constant(1 / 3) * x, slope),)
+    return (g * f.select(near, series, slope),)
 
 
 PRIMITIVES: dict[str, Primitive] = {
@@ -214,7 +244,7 @@ PRIMITIVES: dict[str, Primitive] = {
     "exprel": Primitive(
         1,
         _exprel,
-        "(F(1.0) + {0} * (F(0.5) + {0} * F(1 / 6)) if abs({0}) < F(1e-3) else (_exp({0}) - F(1.0)) / {0})",
+        _exprel_source(),
         _exprel_adjoint,
         _plain,
         {"exp": 1, "add": 1, "divide": 1},
@@ -236,12 +266,12 @@ PRIMITIVES: dict[str, Primitive] = {
         {"exp": 1, "add": 2, "divide": 1},
     ),
     "divide": Primitive(2, np.divide, "({0} / {1})", _divide_adjoint, lambda a, b: a * b**-1, {"divide": 1}),
-    "maximum": Primitive(2, np.maximum, "max({0}, {1})", _maximum_adjoint, _same, {"compare": 1}),
-    "minimum": Primitive(2, np.minimum, "min({0}, {1})", _minimum_adjoint, _same, {"compare": 1}),
+    "maximum": Primitive(2, _maximum, "({0} if {0} > {1} else {1})", _maximum_adjoint, _same, {"compare": 1}),
+    "minimum": Primitive(2, _minimum, "({0} if {0} < {1} else {1})", _minimum_adjoint, _same, {"compare": 1}),
     "count": Primitive(
         3,
         _count,
-        "min(max(F(math.floor({0} / {1})), F(0.0)), {2})",
+        "min(max(np.floor({0} / {1}), F(0.0)), {2})",
         None,
         _count_unit,
         {"divide": 1, "compare": 2},

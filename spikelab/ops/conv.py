@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spikelab.arrays import is_whole
 from spikelab.errors import ShapeError
 from spikelab.ops.op import Op, Shape, real_array, real_bias, size
 from spikelab.ops.scatter import Conv
@@ -18,8 +19,9 @@ Pair = tuple[int, int]
 
 
 def _pair(value: Any, where: str, least: int) -> Pair:
-    pair = value if isinstance(value, tuple | list | np.ndarray) else (value, value)
-    if len(pair) != 2 or not all(isinstance(v, int | np.integer) and v >= least for v in pair):
+    given = value.tolist() if isinstance(value, np.ndarray) else value
+    pair = given if isinstance(given, tuple | list) else (given, given)
+    if len(pair) != 2 or not all(is_whole(v) and v >= least for v in pair):
         raise ShapeError(f"{where}: found {value!r}; expected an integer from {least} on; write one, or two as (y, x)")
     return int(pair[0]), int(pair[1])
 
@@ -123,7 +125,7 @@ class Conv2d(_Window):
         for name, least in (("stride", 1), ("padding", 0), ("dilation", 1)):
             object.__setattr__(self, name, _pair(getattr(self, name), f"Conv2d.{name}", least))
         out = self.weight.shape[0]
-        if not isinstance(self.groups, int | np.integer) or self.groups < 1 or out % self.groups:
+        if not is_whole(self.groups) or self.groups < 1 or out % self.groups:
             raise ShapeError(
                 f"Conv2d.groups: found {self.groups!r}; expected a divisor of {out} output channels; change one of them"
             )
@@ -167,7 +169,10 @@ class SumPool2d(_Window):
     Args:
         kernel_size: one number or (y, x).
         stride: as the kernel if None.
-        padding: zeros around the input.
+        padding: zeros around the input, at most half the kernel (as in torch: no window lies in the padding only).
+
+    Raises:
+        ShapeError: numbers that are not whole, or too much padding.
     """
 
     kernel_size: Any
@@ -179,6 +184,11 @@ class SumPool2d(_Window):
         stride = self.kernel_size if self.stride is None else self.stride
         object.__setattr__(self, "stride", _pair(stride, f"{self.kind}.stride", 1))
         object.__setattr__(self, "padding", _pair(self.padding, f"{self.kind}.padding", 0))
+        if any(2 * p > k for p, k in zip(self.padding, self.kernel_size, strict=True)):
+            raise ShapeError(
+                f"{self.kind}.padding: found {self.padding} beside kernel_size {self.kernel_size}; "
+                "expected at most half the kernel; use less padding or a larger kernel"
+            )
 
     def _geometry(self) -> tuple[Pair, Pair, Pair, Pair]:
         return self.kernel_size, self.stride, self.padding, (1, 1)
@@ -204,7 +214,10 @@ class AvgPool2d(SumPool2d):
     Args:
         kernel_size: one number or (y, x).
         stride: as the kernel if None.
-        padding: zeros around the input.
+        padding: zeros around the input, at most half the kernel.
+
+    Raises:
+        ShapeError: numbers that are not whole, or too much padding.
     """
 
     def scatter(self, in_shape: Shape) -> Conv:

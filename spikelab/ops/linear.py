@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spikelab.arrays import is_whole, to_array
 from spikelab.errors import ShapeError
 from spikelab.ops.op import Op, Shape, real_array, real_bias, size
 from spikelab.ops.scatter import CsrRows, DenseRows
@@ -92,7 +93,7 @@ class Sparse(Op):
         n_out, n_in = self.shape
         ends = {}
         for name, limit in (("source", n_in), ("target", n_out)):
-            index = np.asarray(getattr(self, name))
+            index = to_array(getattr(self, name), f"Sparse.{name}")
             if index.dtype.kind not in "iu" or index.shape != weight.shape:
                 raise ShapeError(
                     f"Sparse.{name}: found {index.dtype} of shape {index.shape}; "
@@ -136,7 +137,7 @@ class Sparse(Op):
 
 
 def _matrix(shape: Any) -> tuple[int, int]:
-    fits = isinstance(shape, tuple | list) and len(shape) == 2 and all(isinstance(n, int | np.integer) for n in shape)
+    fits = isinstance(shape, tuple | list) and len(shape) == 2 and all(is_whole(n) for n in shape)
     if not fits or min(shape) < 1:
         raise ShapeError(f"Sparse.shape: found {shape!r}; expected two integers from 1 on; write shape=(out, in)")
     return int(shape[0]), int(shape[1])

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from spikelab.arrays import to_array
 from spikelab.errors import ShapeError, UnsupportedError
 
 __all__ = ["CSR", "Op", "OpCount", "Operand", "Shape", "operand_of", "real_array", "real_bias", "size"]
@@ -78,16 +79,7 @@ def real_array(value: Any, where: str, ndim: int | None = None) -> NDArray[np.fl
     Raises:
         ShapeError: wrong number of axes, not numbers, or NaN or infinity in it.
     """
-    try:
-        array = np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
-    except ValueError:
-        raise ShapeError(
-            f"{where}: found rows of unequal length; expected an array; make all rows equally long"
-        ) from None
-    if array.dtype.kind not in "fiub":
-        raise ShapeError(
-            f"{where}: found dtype {array.dtype}; expected real numbers; convert it with .astype('float32')"
-        )
+    array = to_array(value, where)
     if ndim is not None and array.ndim != ndim:
         raise ShapeError(
             f"{where}: found shape {array.shape}; expected {ndim} {'axis' if ndim == 1 else 'axes'}; reshape it"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from spikelab.arrays import is_whole
 from spikelab.errors import ShapeError
 from spikelab.ops.op import Op, Shape, size
 from spikelab.ops.scatter import CsrRows
@@ -18,6 +19,13 @@ __all__ = ["Flatten"]
 class Flatten(Op):
     """Join the axes `start` to `end` (both included, counted without time and batch).
 
+    Args:
+        start: first axis; below zero counts from the end.
+        end: last axis.
+
+    Raises:
+        ShapeError: an axis that is no whole number.
+
     Example:
         >>> Flatten().out_shape((2, 3, 4))
         (24,)
@@ -25,6 +33,13 @@ class Flatten(Op):
 
     start: int = 0
     end: int = -1
+
+    def __post_init__(self) -> None:
+        for name in ("start", "end"):
+            axis = getattr(self, name)
+            if not is_whole(axis):
+                raise ShapeError(f"Flatten.{name}: found {axis!r}; expected an axis as a whole number; use Flatten()")
+            object.__setattr__(self, name, int(axis))
 
     def out_shape(self, in_shape: Shape) -> Shape:
         """Shape with the axes joined."""

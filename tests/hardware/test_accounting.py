@@ -452,3 +452,9 @@ def test_int32_arithmetic_and_interpolated_sram_equal_spikingjelly_lemaire() -> 
     addresses = (n["acc_addr"] * add.each.value + n["mac_addr"] * mac.each.value) / PJ
     assert ops == pytest.approx(lemaire["breakdown_pj"]["ops_pj"], rel=1e-12)
     assert addresses == pytest.approx(lemaire["breakdown_pj"]["addressing_pj"], rel=1e-12)
+
+
+@pytest.mark.parametrize("wrong", [None, 3, "x"])
+def test_only_networks_and_counts_have_an_ann(wrong: Any) -> None:
+    with pytest.raises(UnsupportedError, match=r"ann_energy: found .*; expected a Network or Counts"):
+        ann_energy(wrong)

@@ -296,3 +296,9 @@ def test_intervals_are_printed_with_a_fitting_prefix() -> None:
     texts = ["0 pJ", "0.03 pJ", "0.9 pJ", "23.6 pJ", "1 nJ", "1 nJ", "1.5 uJ", "34 mJ", "2.5 J"]
     assert [str(Interval(v, v, v)) for v in values] == texts
     assert Interval(1.0, 1.0, 1.0, "W").bounds == ""
+
+
+@pytest.mark.parametrize("wrong", [None, 3, {}, b"45nm"])
+def test_a_table_of_another_type_is_unknown(wrong: object) -> None:
+    with pytest.raises(UnsupportedError, match=r"cost table .*: unknown; known are 45nm"):
+        cost_table(wrong)  # type: ignore[arg-type]

@@ -341,7 +341,7 @@ def test_settings_and_requests_it_cannot_meet_are_refused() -> None:
     net, x = sample_network()
     with pytest.raises(UnsupportedError, match="use Float32"):
         EventDriven().run(net, x, traces={"first": ["v"]})
-    with pytest.raises(ShapeError, match="a run of this network and batch"):
+    with pytest.raises(ShapeError, match="a state belongs to one network and one batch"):
         EventDriven().run(net, x[:, :1], state=EventDriven().run(net, x).state)
 
 
@@ -352,3 +352,25 @@ def test_a_run_leaves_input_and_state_as_they_were() -> None:
     EventDriven().run(net, x[10:], state=first.state)
     for old, now in zip(copies, [x, *(np.stack(s) for s in first.state.neurons.values())], strict=True):
         np.testing.assert_array_equal(old, now)
+
+
+def test_threads_are_any_integer_from_one() -> None:
+    for given_ in (1, np.int64(2), np.int32(3)):
+        found = EventDriven(threads=given_).threads  # type: ignore[arg-type]
+        assert found == given_ and type(found) is int
+    for wrong in (True, np.bool_(1), 2.0, None, [1], np.int64(0)):
+        with pytest.raises(UnsupportedError, match=r"threads: found .*; expected a whole number from 1"):
+            EventDriven(threads=wrong)  # type: ignore[arg-type]
+
+
+def test_only_the_steps_that_a_delay_can_reach_are_kept() -> None:
+    kept: dict[str, int] = {}
+
+    class Watched(EventDriven):
+        def _walk(self, *args: Any) -> None:
+            super()._walk(*args)
+            kept.update({name: len(steps) for name, steps in args[4].items()})
+
+    net, x = sample_network()
+    Watched().run(net, np.concatenate([x] * 5))
+    assert kept == {name: net.history(name) for name in net.populations}

@@ -352,3 +352,30 @@ def test_numbers_at_the_edges_of_float_raise_no_warnings(tmp_path: Path) -> None
                 node = {"type": kind, "r": tau, "v_threshold": full(3, 1.0)}
             with contextlib.suppress(SpikelabError):
                 read(chain(tmp_path / "x.nir", **node), dt=1e-3)
+
+
+@pytest.mark.parametrize(("threshold", "start"), [([1.0, 1.0, 0.5], [0.0, 0.0, 0.75]), ([-0.5] * 3, None)])
+def test_a_reset_above_the_threshold_is_refused_with_its_node(threshold: Any, start: Any, tmp_path: Path) -> None:
+    fields = lif(3, v_threshold=np.float32(threshold))
+    fields = {k: v for k, v in fields.items() if k != "v_reset"} | (
+        {} if start is None else {"v_reset": np.float32(start)}
+    )
+    with pytest.raises(FormatError, match=r"node x \(LIF\)\.v_reset: found a value 0\.\d+ V above v_threshold"):
+        read(chain(tmp_path / "a.nir", **fields), dt=1e-3)
+
+
+def test_a_reset_above_the_threshold_in_a_file_of_ours_is_refused_with_its_node(tmp_path: Path) -> None:
+    path = tmp_path / "a.nir"
+    net = Network(
+        {"in": Population((2,), kind="input"), "out": Population((2,), LIF(reset="soft", v_reset=2.0))},
+        [Projection("in", "out", Linear(np.eye(2)))],
+        dt=1e-3,
+    )
+    write(net, path, extensions=True)
+    with h5py.File(path, "r+") as file:
+        note = file["node/metadata/spikelab"]
+        text = note[()].decode().replace('"soft"', '"hard"')
+        del file["node/metadata/spikelab"]
+        file.create_dataset("node/metadata/spikelab", data=text, dtype=TEXT)
+    with pytest.raises(FormatError, match=r"node out: LIF\.v_reset: found 2\.0 V with v_threshold of 1\.0 V"):
+        read(path)

@@ -137,7 +137,7 @@ def random_node(rng: np.random.Generator, n: int) -> dict[str, Any]:
     if kind == "Delay":
         return {"type": kind, "delay": full(n, rng.integers(0, 4) * DT)}
     if kind == "Threshold":
-        return {"type": kind, "threshold": some(0.1, 0.6)}
+        return {"type": kind, "threshold": some(-0.2, 0.6)}
     fields = {"r": some(2, 20)}
     if kind in ("I", "IF"):
         fields["r"] = full(n, 1 / DT) if rng.random() < 0.5 else some(100, 500)

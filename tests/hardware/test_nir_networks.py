@@ -38,7 +38,7 @@ def random_model(rng: Rng, shape: tuple[int, ...], dt: float, plain: bool, spiki
         flags["comparison"] = str(rng.choice([">", ">="]))
         if flags["reset"] == "soft" and flags["comparison"] == ">=" and rng.random() < 0.5:
             flags["spikes"] = "many"
-    reset = value(-0.3, 0.2) if rng.random() < 0.4 else 0.0
+    reset = value(-0.3, 0.04) if rng.random() < 0.4 else 0.0
     kind = rng.integers(3)
     if kind == 0:
         if plain:

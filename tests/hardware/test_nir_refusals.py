@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
-from spikelab.errors import UnsupportedError
+from spikelab.errors import FormatError, UnsupportedError
 from spikelab.hardware.loss import LayerLoss, LossReport
 from spikelab.hardware.nir import read, write
 from spikelab.hardware.nir.graph import reading_order
@@ -115,3 +116,16 @@ def test_a_loss_report_prints_what_was_lost() -> None:
         "a: 2 dead neurons",
         "spike_f1: 0.9877",
     ]
+
+
+@pytest.mark.parametrize("wrong", [torch.nn.Linear(2, 2), None, "net", Population((2,), kind="input"), Network])
+def test_what_is_no_network_is_not_written(wrong: Any, tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedError, match=r"write: found .*; expected a Network; .* nn\.to_network"):
+        write(wrong, tmp_path / "a.nir")
+
+
+@pytest.mark.parametrize("path", [None, 3, b"a.nir", "", torch.nn.Linear(2, 2)])
+def test_what_is_no_file_name_is_refused(path: Any) -> None:
+    for use in (lambda: write(net(IF()), path), lambda: read(path)):
+        with pytest.raises(FormatError, match="is no file name; expected text or a Path"):
+            use()

@@ -167,7 +167,7 @@ def test_rounding_does_not_lift_a_quiet_neuron_over_its_threshold(cls: Any, dtyp
 def test_a_membrane_that_overshoots_in_euler_steps_is_not_called_quiet() -> None:
     # dt = 1.5 tau: a = -1/2, so that -1 V jumps to +0.5 V, above the threshold.
     model = LIF("1 ms", v_threshold=0.3)
-    c, s = model.coefficients(1.5e-3, "euler"), LIFState(-1.0)
+    c, s = model.coefficients(1e-3, "euler")._replace(a_mem=-0.5), LIFState(-1.0)
     assert steps(model, 0.0, s, c, 1)[0]
     assert not model.quiet(0.0, s, c)  # type: ignore[misc]
 

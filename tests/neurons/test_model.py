@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from spikelab import neurons
+from spikelab import neurons, nn
 from spikelab.errors import UnitError, UnsupportedError
+from spikelab.network import Network, Population, Projection
 from spikelab.neurons import IF, LI, LIF, CubaLI, CubaLIF, NeuronModel, Port
 from spikelab.neurons.model import MATHS, decay, parameter, parameters
 
@@ -28,7 +29,8 @@ def test_parameters_take_quantities_and_arrays(model: type[NeuronModel]) -> None
         text = "7 m" + meta["unit"]
         assert getattr(model(**{name: text}), name) == 7e-3
         mine = np.array([1, 2])
-        theirs = getattr(model(**{name: mine}), name)
+        above = {"v_threshold": 3.0} if name == "v_reset" else {}
+        theirs = getattr(model(**{name: mine, **above}), name)
         mine[:] = 0
         assert theirs.tolist() == [1.0, 2.0] and not theirs.flags.writeable
 
@@ -41,9 +43,11 @@ WRONG = {
     "NaN": ("v_leak", math.nan, r"LIF\.v_leak: found nan; expected a finite number"),
     "NaN in an array": ("v_leak", np.array([0.0, math.nan]), r"LIF\.v_leak: found NaN or infinity in array"),
     "NaN in a tensor": ("v_leak", torch.tensor(math.nan), r"LIF\.v_leak: found NaN or infinity in tensor\(nan\)"),
-    "text in an array": ("v_leak", np.array(["1 V"]), r"LIF\.v_leak: found an array of <U3; expected real numbers"),
+    "text in an array": ("v_leak", np.array(["1 V"]), r"LIF\.v_leak: found dtype <U3; expected real numbers"),
     "a list": ("v_leak", [0.1, 0.2], r"LIF\.v_leak: found \[0\.1, 0\.2\] of type list; expected a float in V"),
     "nothing": ("v_leak", None, r"LIF\.v_leak: found None of type NoneType"),
+    "complex numbers": ("v_leak", torch.tensor(1j), r"LIF\.v_leak: found dtype complex64"),
+    "truth": ("v_leak", torch.tensor(True), r"LIF\.v_leak: found dtype bool"),
 }
 
 
@@ -162,3 +166,36 @@ def test_the_list_of_neurons_is_what_is_there() -> None:
     found = {n for n, v in vars(neurons).items() if isinstance(v, type) and issubclass(v, NeuronModel)}
     assert found == {m.__name__ for m in ALL} | {"NeuronModel"}
     assert found <= set(neurons.__all__)
+
+
+def test_tensors_of_whole_numbers_are_taken() -> None:
+    assert LIF(torch.tensor(1), v_threshold=torch.tensor([1, 2])).coefficients(0.5, "euler").a_mem == 0.5
+    with pytest.raises(UnitError, match=r"LIF\.tau_mem: found 0\.0 s; expected a value above zero"):
+        LIF(torch.tensor([1, 0]))
+
+
+def test_a_flag_must_be_text() -> None:
+    for flag in (np.array(["hard", "soft"]), ["hard"], None, {}):
+        with pytest.raises(UnsupportedError, match=r"LIF\.reset .*: unknown; known are hard"):
+            LIF(reset=flag)  # type: ignore[arg-type]
+
+
+def test_euler_steps_longer_than_a_time_constant_are_refused_wherever_coefficients_are_made() -> None:
+    sentence = r"LIF\.tau_mem: found 0\.0005 s, which is shorter than dt of 0\.001 s, where Euler steps overshoot; use"
+    for tau in (5e-4, np.array([1e-2, 5e-4]), torch.tensor([5e-4], dtype=torch.float64, requires_grad=True)):
+        with pytest.raises(UnitError, match=sentence):
+            LIF(tau).coefficients(1e-3, "euler")
+        LIF(tau).coefficients(1e-3, "exponential")
+    for found in (CubaLIF(tau_syn=5e-4), LI(5e-4), CubaLI(tau_mem=5e-4)):
+        with pytest.raises(UnitError, match=r"tau_\w+: found 0\.0005 s, which is shorter than dt"):
+            found.coefficients(1e-3, "euler")
+    assert LIF(1e-3).coefficients(1e-3, "euler").a_mem == 0
+
+
+def test_a_layer_refuses_long_euler_steps_with_the_sentence_of_the_network() -> None:
+    population = {"in": Population((2,), kind="input"), "out": Population((2,), LIF("0.5 ms"))}
+    with pytest.raises(UnitError) as network:
+        Network(population, [Projection("in", "out")], "1 ms", "euler")
+    with pytest.raises(UnitError) as layer:
+        nn.LIF(tau_mem="0.5 ms", dt="1 ms", discretisation="euler")(torch.ones(3, 1, 2))
+    assert str(layer.value) in str(network.value)

@@ -6,12 +6,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+import torch
 
 from spikelab.errors import UnitError
 from spikelab.neurons import NeuronModel, Port
 from spikelab.neurons.kernel import kernel
 from spikelab.neurons.primitives import LN2_HIGH, LN2_LOW, NUMPY, PRIMITIVES, UNITS, exp_polynomial
 from spikelab.neurons.trace import LEAVES, OUTPUT, adjoint, trace
+from spikelab.nn.primitives import TorchPrimitives
+from spikelab.nn.surrogate import surrogate
 from spikelab.units import Dimensioned, dimension
 
 EVERY = tuple(sorted(PRIMITIVES))
@@ -55,11 +58,14 @@ def operands(n: int = 20_000) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     rng = np.random.default_rng(0)
     x, b, c = rng.normal(size=(3, n)) * 10.0 ** rng.integers(-6, 3, (3, n))
     x[:400] = rng.uniform(-120, 120, 400)
-    x[400:800] = rng.uniform(-2e-3, 2e-3, 400)  # where exprel changes its formula
+    x[400:800] = rng.uniform(-2e-3, 2e-3, 400)
     b[800:1200] = x[800:1200]
     x[1200:1600] = rng.integers(-3, 4, 400)
     b[1200:1600] = 0.5
     x[1600:1700] = 0
+    x[1700:1800] = 1e30  # more thresholds than an integer holds
+    x[1800:2200] = rng.uniform(-0.5, 0.5, 400)  # where exprel changes its formula
+    x[2200:2300], b[2250:2400], x[2400:2500] = np.nan, np.nan, np.inf
     b, c = np.abs(b), np.abs(np.rint(c))
     return tuple(v.astype(np.float32) for v in (x, b, c))  # type: ignore[return-value]
 
@@ -71,9 +77,44 @@ def test_every_primitive_gives_the_bits_in_a_kernel_that_it_gives_on_arrays() ->
     end, z = np.empty_like(start), np.empty((1, len(x)), np.float32)
     k.forward([x[None]], [], np.stack([b, c]), start, z, end, np.zeros((0, *start.shape), np.float32), 0)
     for name, found in zip(EVERY, end, strict=True):
-        expected = getattr(NUMPY, name)(*(x, b, c)[: PRIMITIVES[name].arity])
-        assert expected.dtype == np.float32 and np.array_equal(found, expected), name
-    assert np.array_equal(z[0], end[EVERY.index("exp")])
+        with np.errstate(invalid="ignore", over="ignore"):
+            expected = getattr(NUMPY, name)(*(x, b, c)[: PRIMITIVES[name].arity])
+        assert expected.dtype == np.float32 and np.array_equal(found, expected, equal_nan=True), name
+    assert np.array_equal(z[0], end[EVERY.index("exp")], equal_nan=True)
+
+
+@pytest.mark.parametrize("name", ["count", "exp", "exprel", "maximum", "minimum", "select", "spike"])
+def test_tensors_give_the_bits_of_arrays_with_nan_and_infinity_too(name: str) -> None:
+    f = TorchPrimitives(surrogate("atan"), torch.float32)
+    arrays = operands()[: PRIMITIVES[name].arity]
+    with np.errstate(invalid="ignore", over="ignore"):
+        expected = getattr(NUMPY, name)(*arrays)
+    found = getattr(f, name)(*map(torch.tensor, arrays)).numpy()
+    assert np.isnan(arrays[0]).any() and np.array_equal(found, expected, equal_nan=True)
+
+
+def test_a_nan_is_passed_over_by_a_comparison_and_passed_on_by_a_count() -> None:
+    nan, one = np.float32(np.nan), np.float32(1)
+    for name in ("maximum", "minimum"):
+        f = getattr(NUMPY, name)
+        assert f(nan, one) == 1 and np.isnan(f(one, nan))
+    assert np.isnan(NUMPY.count(nan, one, one)) and NUMPY.spike(nan) == NUMPY.gate(nan) == 0
+
+
+def test_float32_exprel_is_accurate_to_1e_6_and_float64_to_1e_12() -> None:
+    x = np.concatenate([s * np.geomspace(1e-8, 10, 200_001) for s in (-1, 1)]).astype(np.float32)
+    exact = np.expm1(x.astype(np.float64)) / x.astype(np.float64)
+    assert np.max(np.abs(NUMPY.exprel(x) / exact - 1)) < 3e-7
+    assert np.max(np.abs(NUMPY.exprel(x.astype(np.float64)) / exact - 1)) < 1e-12
+
+
+def test_the_gradient_of_exprel_does_not_cancel() -> None:
+    x = np.concatenate([s * np.geomspace(1e-5, 3, 60) for s in (-1, 1)])
+    exact = (np.exp(x) * x - np.expm1(x)) / x**2
+    found = np.array([gradients("exprel", v, 1.0, 1.0)["x"] for v in x])
+    far = np.abs(x) > 0.1  # where the closed form itself is exact enough
+    np.testing.assert_allclose(found[far], exact[far], rtol=1e-11)
+    np.testing.assert_allclose(found[~far], (0.5 + x / 3 + x**2 / 8 + x**3 / 30 + x**4 / 144)[~far], rtol=1e-7)
 
 
 def test_float32_exp_is_within_2_last_places_of_the_exact_value() -> None:

@@ -187,3 +187,20 @@ def test_weights_are_a_copy_that_cannot_be_changed() -> None:
     assert op.weight.max() == 1 and op.bias.max() == 0  # type: ignore[union-attr]
     with pytest.raises(ValueError, match="read-only"):
         op.weight[0] = 0
+
+
+@pytest.mark.parametrize(("kernel", "padding"), [(2, 2), (3, 2), (1, 1), ((2, 3), (1, 2)), ((4, 1), 1)])
+@pytest.mark.parametrize("kind", [SumPool2d, AvgPool2d])
+def test_padding_of_a_pool_beyond_half_its_window_is_refused_as_in_torch(kind: Any, kernel: Any, padding: Any) -> None:
+    with pytest.raises(ShapeError, match=rf"{kind.__name__}\.padding: found .* expected at most half the kernel"):
+        kind(kernel, padding=padding)
+    with pytest.raises(RuntimeError, match="pad should be at most half"):
+        torch.nn.functional.avg_pool2d(torch.ones(1, 1, 8, 8), kernel, padding=padding)
+
+
+def test_a_number_may_come_as_an_array_without_axes_but_not_as_truth() -> None:
+    assert Conv2d(np.ones((2, 2, 2, 2)), padding=np.array(1)).padding == (1, 1)
+    assert AvgPool2d(np.array([2, 3])).kernel_size == (2, 3)
+    for make in (lambda: AvgPool2d(True), lambda: Conv2d(np.ones((2, 2, 2, 2)), groups=True)):
+        with pytest.raises(ShapeError, match="found True"):
+            make()

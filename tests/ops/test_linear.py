@@ -116,7 +116,7 @@ WRONG: dict[str, tuple[Any, str]] = {
     "objects": (lambda: Linear([[None]]), r"Linear\.weight: found dtype object; expected real numbers; convert"),
     "text": (lambda: Linear([["1"]]), r"Linear\.weight: found dtype <U1; expected real numbers"),
     "complex": (lambda: Linear([[1j]]), r"Linear\.weight: found dtype complex128; expected real numbers"),
-    "nothing": (lambda: Linear(None), r"Linear\.weight: found dtype object"),  # type: ignore[arg-type]
+    "nothing": (lambda: Linear(None), r"Linear\.weight: found NoneType"),  # type: ignore[arg-type]
     "empty": (
         lambda: Linear(W[:0]),
         r"Linear\.weight: found an empty array of shape \(0, 2\); expected at least one number",
@@ -188,3 +188,9 @@ def test_given_arrays_are_copied_and_kept_from_change() -> None:
     assert op.weight.max() == 1
     for array in (op.weight, Sparse([0], [0], [1.0], (1, 1)).weight, Scale(2.0).scale):
         assert not array.flags.writeable
+
+
+def test_weights_of_16_bits_are_taken_and_ragged_ends_refused() -> None:
+    assert Linear(torch.ones(2, 3, dtype=torch.bfloat16)).weight.dtype == np.float32
+    with pytest.raises(ShapeError, match=r"Sparse\.source: found rows of unequal length"):
+        Sparse([[0], [1, 2]], [0, 1], [1.0, 2.0], shape=(2, 2))  # type: ignore[arg-type]

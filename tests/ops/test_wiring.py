@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -36,3 +38,11 @@ def test_flatten_costs_nothing() -> None:
 def test_axes_that_are_not_there_are_refused(op: Flatten, shape: tuple[int, ...]) -> None:
     with pytest.raises(ShapeError, match=r"Flatten\(\d, -?\d\) does not fit an input of \(.*\); use Flatten\(\)"):
         op.out_shape(shape)
+
+
+@pytest.mark.parametrize("axis", ["1", None, 1.0, True, [0], np.array([1])])
+def test_axes_that_are_no_whole_numbers_are_refused(axis: Any) -> None:
+    for name in ("start", "end"):
+        with pytest.raises(ShapeError, match=rf"Flatten\.{name}: found .*; expected an axis as a whole number"):
+            Flatten(**{name: axis})
+    assert Flatten(np.int64(1)).out_shape((2, 3, 4)) == (2, 12)

@@ -21,7 +21,7 @@ import numpy as np
 from spikelab.errors import FormatError
 from spikelab.hardware.nir import heap
 
-__all__ = ["MOST_BYTES", "Tree", "load"]
+__all__ = ["MOST_BYTES", "Tree", "file_name", "load"]
 
 Tree = dict[str, Any]
 """Nested groups; leaves are numeric arrays, strings, or object arrays of strings."""
@@ -38,6 +38,18 @@ _FILTERS = {1: "deflate", 2: "shuffle", 3: "fletcher32", 32000: "lzf"}
 _DEFLATE = 1
 
 
+def file_name(path: str | os.PathLike[str]) -> str:
+    """Name of a file as text.
+
+    Raises:
+        FormatError: something else than a name.
+    """
+    name: Any = os.fspath(path) if isinstance(path, os.PathLike) else path
+    if not isinstance(name, str) or not name:
+        raise FormatError(repr(path), "is no file name; expected text or a Path, as in 'model.nir'; pass one")
+    return name
+
+
 def load(path: str | os.PathLike[str], root: str) -> Tree:
     """Read one group of an HDF5 file.
 
@@ -51,7 +63,7 @@ def load(path: str | os.PathLike[str], root: str) -> Tree:
     Raises:
         FormatError: not a file, not HDF5, damaged, too large once unpacked, or pointing outside itself.
     """
-    name = os.fspath(path)
+    name = file_name(path)
     try:
         status = os.stat(name)
     except (OSError, ValueError) as error:

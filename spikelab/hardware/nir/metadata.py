@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from spikelab.errors import FormatError, UnsupportedError, Violation
+from spikelab.errors import FormatError, UnitError, UnsupportedError, Violation
 from spikelab.hardware.nir import maps, neurons
 from spikelab.hardware.nir.builder import FORMAT
 from spikelab.hardware.nir.graph import Graph
@@ -144,7 +144,10 @@ class _Restored:
         cls, node = neurons.MODELS[name], self._node(entry, (name,))
         if node.numbers("r").shape != shape:
             raise entry.bad(f"shape {shape} for a node of {node.numbers('r').shape}")
-        model = self._model(entry, cls, node.metadata.get("parameters"))
+        try:
+            model = self._model(entry, cls, node.metadata.get("parameters"))
+        except UnitError as error:
+            raise FormatError(self.path, f"node {node.name}: {error}") from None
         initial = node.metadata.get("initial", {})
         if not isinstance(initial, dict):
             raise entry.bad("no proper 'initial'")

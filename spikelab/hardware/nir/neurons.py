@@ -148,13 +148,18 @@ def from_node(node: Node, dt: float, if_convention: Convention) -> Foreign:
     it is 1 to within the rounding of the file's float32 fields.
 
     Raises:
-        FormatError: fields that are no finite numbers, or time constants not above zero.
+        FormatError: fields that are no finite numbers, time constants not above zero, or a reset value
+            above the threshold.
     """
     values = {name: _collapsed(node.numbers(name)) for name in node.fields}
     for name in ("tau", "tau_mem", "tau_syn"):
         if name in values and np.min(values[name]) <= 0:
             raise node.bad(name, f"{np.min(values[name])} s", "time constants above zero")
     fire = {name: values[name] for name in ("v_threshold", "v_reset") if name in values}
+    if "v_threshold" in fire and (above := np.subtract(fire.get("v_reset", 0.0), fire["v_threshold"])).max() > 0:
+        raise node.bad(
+            "v_reset", f"a value {above.max():.3g} V above v_threshold", "none above it: each spike brings the next"
+        )
     if node.type in ("I", "IF"):
         scale = values["r"] * (dt if if_convention == "nir" else 1.0)
         if node.type == "I":
@@ -162,7 +167,8 @@ def from_node(node: Node, dt: float, if_convention: Convention) -> Foreign:
         initial = {"v": 0.0} if np.any(fire.get("v_reset", 0.0)) else {}
         return Foreign(IF(**fire), _factor(scale), initial)
     if node.type == "Threshold":  # a membrane that forgets everything in one Euler step of dt
-        return Foreign(LIF(tau_mem=dt, v_threshold=values["threshold"]), None, {})
+        threshold = values["threshold"]
+        return Foreign(LIF(tau_mem=dt, v_threshold=threshold, v_reset=np.minimum(threshold, 0.0)), None, {})
     if node.type in ("LI", "LIF"):
         model = LI if node.type == "LI" else LIF
         gain, scale = _gain_of(values["r"], values["tau"], dt)

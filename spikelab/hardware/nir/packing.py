@@ -20,11 +20,11 @@ _TEXT = h5py.string_dtype()
 
 
 @contextlib.contextmanager
-def save(path: str | os.PathLike[str], tree: Tree, compression: str | int | None) -> Iterator[str]:
-    """Write a tree to a temporary file beside `path`; it takes that name when the block ends well.
+def save(name: str, tree: Tree, compression: str | int | None) -> Iterator[str]:
+    """Write a tree to a temporary file beside `name`; it takes that name when the block ends well.
 
     Args:
-        path: the file.
+        name: the file.
         tree: nested groups; leaves are numbers, arrays, strings, or lists of pairs of strings.
         compression: `"gzip"`, `"lzf"`, a gzip level, or None.
 
@@ -34,7 +34,6 @@ def save(path: str | os.PathLike[str], tree: Tree, compression: str | int | None
     Raises:
         FormatError: the file cannot be written.
     """
-    name = os.fspath(path)
     part = os.path.join(os.path.dirname(name), f".{os.path.basename(name)}.{os.getpid()}.part")
     try:
         try:

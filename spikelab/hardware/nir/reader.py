@@ -60,7 +60,7 @@ def read(
         ...     print(error.path)
         missing.nir
     """
-    name = os.fspath(path)
+    name = container.file_name(path)
     step = None if dt is None else seconds(dt)
     if if_convention not in (None, *get_args(Convention)):
         raise unknown_name("if_convention", if_convention, get_args(Convention))

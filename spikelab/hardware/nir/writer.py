@@ -7,12 +7,12 @@ from typing import Any
 
 from spikelab.errors import FormatError, UnsupportedError
 from spikelab.hardware.loss import LayerLoss, LossReport
-from spikelab.hardware.nir import packing, readback, readers, rules
+from spikelab.hardware.nir import container, packing, readback, readers, rules
 from spikelab.hardware.nir.builder import build
 from spikelab.hardware.nir.graph import Graph
 from spikelab.hardware.nir.neurons import Convention
 from spikelab.hardware.nir.reader import read
-from spikelab.network import Network
+from spikelab.network import Network, must_be_network
 
 __all__ = ["write"]
 
@@ -68,8 +68,10 @@ def write(
         >>> report.exact, report.readers["norse"], same.dt
         (True, (), 0.001)
     """
+    must_be_network(net, "write")
+    name = container.file_name(path)
     if violations := rules.never(net, if_convention):
-        raise UnsupportedError(f"{os.fspath(path)}: NIR cannot hold this network:", violations)
+        raise UnsupportedError(f"{name}: NIR cannot hold this network:", violations)
     if compression not in ("gzip", "lzf", None, *range(10)) or isinstance(compression, bool):
         raise UnsupportedError(
             f"compression: found {compression!r}; expected 'gzip', 'lzf', a gzip level 0 to 9, or None"
@@ -77,12 +79,12 @@ def write(
     built = build(net, if_convention)
     beyond = rules.unless_extended(net, built)
     if beyond and not extensions:
-        raise UnsupportedError(f"{os.fspath(path)}: NIR cannot say all of this network:", beyond)
-    with packing.save(path, _tree(built.graph), compression) as part:
+        raise UnsupportedError(f"{name}: NIR cannot say all of this network:", beyond)
+    with packing.save(name, _tree(built.graph), compression) as part:
         back = read(part)
         if found := readback.differences(net, back):
             raise FormatError(
-                path, f"reads back differently in {', '.join(found)}; nothing was written; please report this"
+                name, f"reads back differently in {', '.join(found)}; nothing was written; please report this"
             )
         errors = readback.weight_errors(net, back)
     labels = net.labels
@@ -94,9 +96,7 @@ def write(
     notes = [f"only spikelab reads this: {v}" for v in beyond]
     if any(n.type == "IF" for n in built.graph.nodes.values()):
         notes.append(f"IF nodes follow if_convention={if_convention!r}: pass the same to other readers where they ask")
-    return LossReport(
-        "nir", os.fspath(path), tuple(layers), readers.reasons(built.graph, float(net.dt), broken), tuple(notes)
-    )
+    return LossReport("nir", name, tuple(layers), readers.reasons(built.graph, float(net.dt), broken), tuple(notes))
 
 
 def _tree(graph: Graph) -> dict[str, Any]:
