@@ -39,13 +39,17 @@ def results(
         installed), spikes that differ between the back-ends, seconds.
 
     Raises:
-        UnsupportedError: unknown data set or split.
+        UnsupportedError: unknown data set, split or number, or a data set that does not say the speaker.
     """
     from spikelab.events.dataset import dataset as find
 
     plan = recipe(dataset)
     found = find(dataset, root=root)
-    for number, train, test in _splits(found, plan, split):
+    splits = list(_splits(found, plan, split))
+    for number in only:
+        if number not in [n for n, _, _ in splits]:
+            raise unknown_name(f"{split}: number", number, [str(n) for n, _, _ in splits])
+    for number, train, test in splits:
         if only and number not in only:
             continue
         seed = number if split == "seeds" else plan.seed
@@ -81,6 +85,9 @@ def _splits(found: Any, plan: Any, split: str) -> Iterator[tuple[int, Any, Any]]
     if split not in SPLITS:
         raise unknown_name("split", split, SPLITS)
     everything = found.all_frames(**options)
+    by = "index" if split == "folds" else "speaker"
+    if by not in everything.metadata:
+        raise unknown_name(f"split {split!r}: metadata", by, everything.metadata)
     group = everything.metadata["index"] % 5 if split == "folds" else everything.metadata["speaker"]
     for number in np.unique(group).tolist():
         yield (

@@ -23,6 +23,9 @@ app = typer.Typer(
 app.add_typer(events.app, name="events")
 app.add_typer(bench.app, name="bench")
 Json = Annotated[bool, typer.Option("--json", help="print one JSON object")]
+Foreign = Annotated[
+    bool, typer.Option("--foreign", help="read the graph as it stands, without what spikelab noted beside it")
+]
 Root = Annotated[Path | None, typer.Option(help="folder of the data set, if it lies elsewhere")]
 
 
@@ -78,13 +81,14 @@ def run(
     output: Annotated[Path, typer.Option(help="npz to write: z [T, B, *out] and spikes_<population>")] = ...,  # type: ignore[assignment]
     dt: Annotated[str | None, typer.Option(help="time step, for files that have none, as in '1 ms'")] = None,
     mode: Annotated[str, typer.Option(help="of the event-driven target: exact or fast")] = "exact",
+    foreign: Foreign = False,
     as_json: Json = False,
 ) -> None:
     """Run a network on an input and write its spikes."""
     with speaking(as_json):
         from spikelab.cli.work import run_file
 
-        say(run_file(model, on, input_, output, dt, mode), as_json)
+        say(run_file(model, on, input_, output, dt, mode, foreign), as_json)
 
 
 @app.command()
@@ -94,13 +98,14 @@ def energy(
     costs: Annotated[str, typer.Option(help="cost table: a name or a TOML file")] = "45nm",
     on: Annotated[str, typer.Option(help="target whose operations are counted: float or event")] = "event",
     dt: Annotated[str | None, typer.Option(help="time step, for files that have none")] = None,
+    foreign: Foreign = False,
     as_json: Json = False,
 ) -> None:
     """Count the operations of a run and price them."""
     with speaking(as_json):
         from spikelab.cli.work import energy_of
 
-        report = energy_of(model, input_, costs, on, dt)
+        report = energy_of(model, input_, costs, on, dt, foreign)
         say(report.to_dict(), as_json, str(report))
 
 
@@ -114,11 +119,12 @@ def export(
     ] = False,
     if_convention: Annotated[str, typer.Option(help="r of an IF node: nir (1/dt) or step (1)")] = "nir",
     dt: Annotated[str | None, typer.Option(help="time step, for files that have none")] = None,
+    foreign: Foreign = False,
     as_json: Json = False,
 ) -> None:
     """Write a network for other tools, with a report of what was changed or lost."""
     with speaking(as_json):
         from spikelab.cli.work import export_file
 
-        report = export_file(model, output, to, extensions, if_convention, dt)
+        report = export_file(model, output, to, extensions, if_convention, dt, foreign)
         say(asdict(report), as_json, str(report))

@@ -6,6 +6,7 @@ Exit 0 fine, 1 violated rule or bad file, 2 usage.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -15,7 +16,7 @@ import typer
 
 from spikelab.errors import SpikelabError
 
-__all__ = ["ready", "say", "speaking"]
+__all__ = ["as_options", "ready", "say", "speaking"]
 
 
 def ready(value: Any) -> Any:
@@ -42,15 +43,39 @@ def say(values: Mapping[str, Any], as_json: bool, text: str | None = None) -> No
         typer.echo(text if text is not None else "\n".join(f"{k}: {v}" for k, v in values.items()))
 
 
+# Arguments that the commands have as options, in the ways in which messages name them.
+_ARGUMENTS = re.compile(
+    r"(?:as in )?(?:read|write)\(path, (\w+)=([^)]+)\)|\b(foreign|extensions|dt|root|if_convention)=(\S*)"
+)
+
+
+def as_options(message: str) -> str:
+    """A message of the library in the words of the command line: `--extensions` where it says `extensions=True`.
+
+    Example:
+        >>> as_options("leave dt out, or pass foreign=True; or pass it, as in read(path, dt='0.1 ms')")
+        "leave dt out, or pass --foreign; or pass it, as in --dt '0.1 ms'"
+    """
+
+    def option(found: re.Match[str]) -> str:
+        name, value = found[1] or found[3], found[2] or found[4]
+        said = f"--{name.replace('_', '-')}"
+        if value.startswith("True"):
+            return said + value.removeprefix("True")
+        return f"{'as in ' if found[0].startswith('as in') else ''}{said} {value}".rstrip()
+
+    return _ARGUMENTS.sub(option, message)
+
+
 @contextmanager
 def speaking(as_json: bool) -> Iterator[None]:
     """Turn errors that spikelab raises on purpose, and missing files, into one message and exit 1."""
     try:
         yield
     except (SpikelabError, OSError) as error:
-        message = str(error)
+        message = as_options(str(error))
         if isinstance(error, OSError):
-            message = f"{error.filename}: {error.strerror}; check the path"
+            message = f"{error.filename}: {error.strerror}; check the path" if error.filename else str(error)
         if as_json:
             typer.echo(json.dumps({"error": type(error).__name__, "message": message}))
         else:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 import os
-import tempfile
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,15 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikelab.clocked import Float32, Run
-from spikelab.errors import FormatError, unknown_name
+from spikelab.errors import FormatError, UnitError, unknown_name
+from spikelab.events.writing import check_place, whole_file
 from spikelab.hardware import nir
 from spikelab.hardware.accounting import EnergyReport, energy
 from spikelab.hardware.event_driven import EventDriven
 from spikelab.hardware.loss import LossReport
 from spikelab.network import Network
+from spikelab.units import seconds
 
 __all__ = [
-    "check_target",
     "energy_of",
     "export_file",
     "load_inputs",
@@ -46,10 +47,11 @@ def target(name: str, mode: str = "exact") -> Float32:
 
 
 def load_inputs(path: Path, net: Network) -> Mapping[str, NDArray[Any]]:
-    """Inputs of a network from an npz: `x`, or `x_<population>` for each input.
+    """Inputs of a network from an npz: `x`, or `x_<population>` for each input; `dt` [s] is compared if it is there.
 
     Raises:
         FormatError: not an npz, or arrays missing or of objects.
+        UnitError: the arrays were binned at another dt.
     """
     if path.is_file() and not zipfile.is_zipfile(path):
         raise FormatError(path, "not an npz file; expected one with the array x [T, B, *shape]; write it with np.savez")
@@ -58,6 +60,12 @@ def load_inputs(path: Path, net: Network) -> Mapping[str, NDArray[Any]]:
             arrays = {n: file[n] for n in file.files}
     except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise FormatError(path, "not a whole npz file of plain numbers; write it with np.savez") from error
+    if "dt" in arrays:
+        dt = seconds(arrays["dt"].item() if arrays["dt"].size == 1 else arrays["dt"], f"{path}: dt")
+        if not math.isclose(dt, float(net.dt), rel_tol=1e-9):
+            raise UnitError(
+                f"{path}: found input binned at dt {dt} s; expected {net.dt} s, as the network has; bin anew"
+            )
     if len(net.inputs) == 1 and "x" in arrays:
         return {net.inputs[0]: arrays["x"]}
     missing = [f"x_{n}" for n in net.inputs if f"x_{n}" not in arrays]
@@ -69,24 +77,10 @@ def load_inputs(path: Path, net: Network) -> Mapping[str, NDArray[Any]]:
     return {n: arrays[f"x_{n}"] for n in net.inputs}
 
 
-def check_target(path: Path) -> None:
-    """Refuse a file that could not be written, before anything is computed."""
-    if not path.parent.is_dir():
-        raise FormatError(path, "its folder does not exist; make it first")
-    if path.is_dir():
-        raise FormatError(path, "is a folder; expected the name of a file")
-
-
 def save_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Write an npz under a temporary name, then rename it."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    """Write an npz, whole or not at all."""
+    with whole_file(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
 
 
 def _spikes(result: Run) -> dict[str, NDArray[Any]]:
@@ -96,11 +90,13 @@ def _spikes(result: Run) -> dict[str, NDArray[Any]]:
     return {**{f"z_{n}": result.spikes[n] for n in result.outputs}, **arrays}
 
 
-def run_file(model: Path, on: str, input_: Path, output: Path, dt: str | None, mode: str) -> dict[str, Any]:
+def run_file(
+    model: Path, on: str, input_: Path, output: Path, dt: str | None, mode: str, foreign: bool
+) -> dict[str, Any]:
     """Run a `.nir` file on the inputs of an npz and write the spikes."""
     where = target(on, mode)
-    check_target(output)
-    net = nir.read(model, dt=dt)
+    check_place(output)
+    net = nir.read(model, dt=dt, foreign=foreign)
     result = where.run(net, load_inputs(input_, net))
     save_arrays(output, _spikes(result))
     counts = result.counts
@@ -118,17 +114,19 @@ def run_file(model: Path, on: str, input_: Path, output: Path, dt: str | None, m
     }
 
 
-def energy_of(model: Path, input_: Path, costs: str, on: str, dt: str | None) -> EnergyReport:
+def energy_of(model: Path, input_: Path, costs: str, on: str, dt: str | None, foreign: bool) -> EnergyReport:
     """Energy of a run of a `.nir` file."""
-    net = nir.read(model, dt=dt)
+    net = nir.read(model, dt=dt, foreign=foreign)
     return energy(target(on).run(net, load_inputs(input_, net)).counts, costs)
 
 
-def export_file(model: Path, output: Path, to: str, extensions: bool, if_convention: str, dt: str | None) -> LossReport:
+def export_file(
+    model: Path, output: Path, to: str, extensions: bool, if_convention: str, dt: str | None, foreign: bool
+) -> LossReport:
     """Read a network and write it in another format."""
     if to != "nir":
         raise unknown_name("--to", to, ("nir",))
-    net = nir.read(model, dt=dt)
+    net = nir.read(model, dt=dt, foreign=foreign)
     return nir.write(net, output, extensions=extensions, if_convention=if_convention)  # type: ignore[arg-type]
 
 
@@ -149,7 +147,7 @@ def train_recipe(
     from spikelab.train.recipes import recipe
 
     plan = recipe(dataset)
-    check_target(output)
+    check_place(output)
     train, test = find(dataset, root=root).frames(dt=plan.dt, steps=plan.steps, late=plan.late)
     model = plan.model(train.shape, len(train.classes), seed)
     settings = dict(plan.settings) | ({"epochs": epochs} if epochs else {})

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from spikelab.errors import ShapeError
 
-__all__ = ["EVENT", "Events"]
+__all__ = ["EVENT", "Events", "must_be_events", "sensor_shape", "whole_us"]
 
 # 16 bytes, aligned: the layout of AEDAT 4 packets, so that these are read without a copy per field.
 EVENT: Final = np.dtype([("t", np.int64), ("x", np.uint16), ("y", np.uint16), ("p", np.bool_)], align=True)
@@ -25,12 +25,13 @@ class Events:
     the channel is `x`, and `y` is 0.
 
     Args:
-        array: [E] structured array with fields `t` [us], `x`, and optionally `y` (else 0) and `p`
-            (else 1), each of an integer or bool dtype. It is copied unless it is read-only.
+        array: [E] structured array with fields `t` [us], `x`, `y` (not needed for a sensor with one axis) and
+            optionally `p` (else 1), each of an integer or bool dtype. It is copied unless it is read-only.
         shape: (width, height) or (channels,) of the sensor.
 
     Raises:
-        ShapeError: wrong dtype, times not sorted, polarity not 0 or 1, or a coordinate outside the sensor.
+        ShapeError: wrong dtype, a camera's rows missing, times not sorted, polarity not 0 or 1, or a coordinate
+            outside the sensor.
 
     Example:
         >>> events = Events.from_columns(t=[0, 1500], x=[3, 4], y=[1, 1], p=[1, 0], shape=(8, 6))
@@ -44,7 +45,7 @@ class Events:
     shape: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        shape = _checked_shape(self.shape)
+        shape = sensor_shape(self.shape)
         array = np.asarray(self.array)
         if array.dtype != EVENT:
             if array.dtype.names is None:
@@ -96,8 +97,11 @@ class Events:
             1
         """
         given = {"t": t, "x": x, "y": y, "p": p}
-        columns = {name: np.asarray(column) for name, column in given.items() if column is not None}
-        return cls(_from_columns(columns, _checked_shape(shape)), shape)
+        try:
+            columns = {name: np.asarray(c) for name, c in given.items() if c is not None or name in ("t", "x")}
+        except ValueError as error:
+            raise ShapeError(f"Events: found a column of unequal parts ({error}); expected [E]; flatten it") from None
+        return cls(_from_columns(columns, sensor_shape(shape)), shape)
 
     def __len__(self) -> int:
         return len(self.array)
@@ -148,6 +152,7 @@ class Events:
         Raises:
             ShapeError: start_us lies after stop_us.
         """
+        start_us, stop_us = whole_us(start_us, "Events.between: start_us"), whole_us(stop_us, "Events.between: stop_us")
         if start_us > stop_us:
             raise ShapeError(f"Events.between: found {start_us} to {stop_us} us; expected start <= stop; swap them")
         first, last = np.searchsorted(self.t, [start_us, stop_us])
@@ -162,6 +167,19 @@ class Events:
         )
 
 
+def must_be_events(value: Any, where: str) -> None:
+    """Refuse what is not `Events`; `where` is the function that was called.
+
+    Raises:
+        ShapeError: it is something else.
+    """
+    if not isinstance(value, Events):
+        raise ShapeError(
+            f"{where}: found {type(value).__name__}; expected Events; make them with Events.from_columns(t, x, y, p, "
+            "shape=...), or take one recording of a set, recordings[0]"
+        )
+
+
 def _is_frozen(array: NDArray[Any]) -> bool:
     """Whether nobody can write into the array, also not through the array that it is a view of."""
     base: Any = array
@@ -172,23 +190,47 @@ def _is_frozen(array: NDArray[Any]) -> bool:
     return base is None or isinstance(base, bytes)
 
 
-def _checked_shape(shape: Any) -> tuple[int, ...]:
-    try:
-        sizes = tuple(int(size) for size in shape)
-    except (TypeError, ValueError):
-        sizes = ()
-    if len(sizes) not in (1, 2) or not all(1 <= size <= 65536 for size in sizes):
+def sensor_shape(shape: Any) -> tuple[int, ...]:
+    """Check the shape of a sensor: (width, height) or (channels,).
+
+    Raises:
+        ShapeError: something else.
+    """
+    sizes = tuple(shape) if isinstance(shape, tuple | list | np.ndarray) else ()
+    whole = all(isinstance(size, int | np.integer) and 1 <= size <= 65536 for size in sizes)
+    if len(sizes) not in (1, 2) or not whole:
         raise ShapeError(
             f"Events: found sensor shape {shape!r}; expected (width, height) or (channels,), each from 1 to 65536; "
             "pass shape=(34, 34), say"
         )
-    return sizes
+    return tuple(int(size) for size in sizes)
+
+
+def whole_us(value: Any, where: str) -> int:
+    """A time in whole microseconds; `where` names the argument.
+
+    Raises:
+        ShapeError: something else.
+
+    Example:
+        >>> whole_us(2e6, "start_us")
+        2000000
+    """
+    number = isinstance(value, int | np.integer | float | np.floating) and not isinstance(value, bool)
+    if not number or value != value // 1:  # NaN and infinity differ too
+        raise ShapeError(f"{where}: found {value!r}; expected whole microseconds; pass 2_000_000 for 2 s, say")
+    return int(value)
 
 
 def _from_columns(columns: dict[str, NDArray[Any]], shape: tuple[int, ...]) -> NDArray[np.void]:
     """Pack columns into one array; every value is checked before it is narrowed."""
     count = len(columns["t"]) if columns["t"].ndim == 1 else -1
     limits = {"x": shape[0], "y": shape[1] if len(shape) == 2 else 1, "p": 2}
+    if len(shape) == 2 and "y" not in columns:
+        raise ShapeError(
+            f"Events: found no y for a sensor of shape {shape}; expected the row of each event; "
+            f"pass y, or shape=({shape[0]},) for a sensor with one axis"
+        )
     array = np.zeros(max(count, 0), EVENT)
     array["p"] = True
     for name, column in columns.items():

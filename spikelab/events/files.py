@@ -68,6 +68,10 @@ def detect(path: str | PathLike[str]) -> str:
         raise FormatError(path, "found an empty file; expected events; copy it again", 0)
     if head.startswith(aedat4.MAGIC):
         return "aedat4"
+    if head.startswith(hdf5.SIGNATURE) and path.suffix.lower() == ".nir":
+        raise FormatError(
+            path, "found a NIR network; expected a recording; read it with spikelab.read, or run it with `spikelab run`"
+        )
     if head.startswith(hdf5.SIGNATURE):
         with hdf5.open_hdf5(path) as opened:
             if "spikes/times" in opened:
@@ -77,15 +81,17 @@ def detect(path: str | PathLike[str]) -> str:
             arrays = ", ".join(opened.names("")) or "groups only"
         raise FormatError(
             path,
-            f"found HDF5 with {arrays}; expected spikes/times, spikes/units and labels, as in SHD; the layout is "
-            "not read",
+            f"found HDF5 with {arrays}; expected spikes/times, spikes/units and labels, as in SHD; "
+            "read its columns with h5py and pass them to Events.from_columns",
         )
     if head.startswith((b"PK\3\4", b"PK\5\6")):
         return "nmnist-set"
     known = "AEDAT 4, SHD-layout HDF5, N-MNIST .bin, or a .zip or folder of .bin files"
     for start, name in _FOREIGN.items():
         if head.startswith(start):
-            raise FormatError(path, f"found {name}; expected {known}; convert it first", 0)
+            raise FormatError(
+                path, f"found {name}; expected {known}; convert it, or pass its columns to Events.from_columns", 0
+            )
     if path.suffix.lower() == ".bin":
         return "nmnist"
     raise FormatError(path, f"found bytes {head[:8]!r} and the name {path.name!r}; expected {known}; check the file", 0)

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from spikelab.errors import ShapeError, unknown_name
-from spikelab.events.recordings import Recordings
-from spikelab.events.steps import steps_needed
-from spikelab.events.transform import Late, cell_shape, locate
+from spikelab.events.array import whole_us
+from spikelab.events.recordings import Recordings, must_be_recordings
+from spikelab.events.transform import Late, cell_shape, locate, steps_from
 from spikelab.units import Quantity, seconds
 
 __all__ = ["Frames"]
@@ -73,30 +73,34 @@ class Frames:
             late: `"error"` refuses events after the last step; `"drop"` leaves them out, `dropped` says how many.
 
         Raises:
-            ShapeError: as `bin_events`.
+            ShapeError: as `bin_events`; no recordings; or one that starts a million steps after `start_us`.
             UnitError: dt is not a duration above zero.
         """
         if late not in ("error", "drop"):
             raise unknown_name("Frames.of: late", late, ["drop", "error"])
         dt = seconds(dt)
+        must_be_recordings(recordings, "Frames.of")
+        if not len(recordings):
+            raise ShapeError("Frames.of: found no recordings; expected at least one; look at what was selected")
+        start_us = whole_us(start_us, "Frames.of: start_us")
         shape = cell_shape(recordings.shape)
         cells = int(np.prod(shape))
+        needed = [steps_from(e, dt, start_us, f"Frames.of: recording {k}") for k, e in enumerate(recordings)]
         if steps is None:
-            steps = max(1, *(steps_needed(events, dt, start_us) for events in recordings))
+            steps = max(1, *needed)
         keys, counts, dropped = [], [], []
-        for events in recordings:
-            step, cell, _, rest = locate(events, dt, steps, start_us)
+        for k, events in enumerate(recordings):
+            step, cell, rest = locate(events, dt, steps, start_us, f"Frames.of: recording {k}")
             key, count = np.unique(step * cells + cell, return_counts=True)
             keys.append(key)
             counts.append(count)
             dropped.append(rest)
         lost = np.array(dropped, np.int64)
         if late == "error" and lost.any():
-            enough = max(steps_needed(events, dt, start_us) for events in recordings)
             raise ShapeError(
                 f"Frames.of: found {lost.sum()} events after the last step (steps={steps}) in "
                 f"{np.count_nonzero(lost)} of {len(lost)} "
-                f'recordings; expected all inside; use steps={enough}, or late="drop"'
+                f'recordings; expected all inside; use steps={max(needed)}, or late="drop"'
             )
         key, count = np.concatenate(keys), np.concatenate(counts)
         return cls(
@@ -189,6 +193,8 @@ class Frames:
         """
         if by not in self.metadata and by != "index":
             raise unknown_name("Frames.folds: metadata", by, self.metadata)
+        if isinstance(k, bool) or not isinstance(k, int | np.integer):
+            raise ShapeError(f"Frames.folds: found k={k!r}; expected a whole number from 2; pass 5, say")
         fold = np.asarray(self.metadata.get(by, np.arange(len(self)))).astype(np.int64) % max(k, 1)
         sizes = np.bincount(fold, minlength=max(k, 1))
         if k < 2 or not sizes.all():

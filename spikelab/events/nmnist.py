@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from spikelab.errors import FormatError, ShapeError, UnsupportedError, Violation
-from spikelab.events.array import EVENT, Events
+from spikelab.events.array import EVENT, Events, must_be_events, sensor_shape
+from spikelab.events.writing import whole_file
 
 __all__ = ["NMNIST", "decode", "encode", "read", "write"]
 
@@ -53,7 +54,8 @@ def write(events: Events, path: str | PathLike[str]) -> None:
     Raises:
         UnsupportedError: what the format cannot hold: a coordinate above 255, row 240, a time that is
             negative or so late that overflow records would outnumber the events.
-        ShapeError: the sensor has one axis.
+        ShapeError: the sensor has one axis, or these are no events.
+        FormatError: the place cannot be written to.
 
     Example:
         >>> import tempfile
@@ -64,14 +66,14 @@ def write(events: Events, path: str | PathLike[str]) -> None:
         True
     """
     data = encode(events)
-    target = Path(path)
-    temporary = target.with_name(target.name + ".part")
-    temporary.write_bytes(data)
-    temporary.replace(target)
+    with whole_file(path) as temporary:
+        temporary.write_bytes(data)
 
 
 def decode(data: bytes, name: str, shape: tuple[int, int] = NMNIST) -> Events:
     """Turn the bytes of a .bin file into events; `name` is for errors. Raises as `read`."""
+    if len(sensor_shape(shape)) != 2:
+        raise ShapeError(f"N-MNIST .bin: found shape={shape!r}; expected (width, height); pass shape=(34, 34), say")
     if not data:
         raise FormatError(name, "found an empty file; expected records of 5 bytes; copy it again", 0)
     if len(data) % _RECORD:
@@ -113,6 +115,7 @@ def decode(data: bytes, name: str, shape: tuple[int, int] = NMNIST) -> Events:
 
 def encode(events: Events) -> bytes:
     """Turn events into the bytes of a .bin file. Raises as `write`."""
+    must_be_events(events, "N-MNIST .bin")
     if len(events.shape) != 2:
         raise ShapeError(
             f"N-MNIST .bin: found a sensor of shape {events.shape}; expected (width, height); write SHD instead"

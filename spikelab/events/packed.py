@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from os import PathLike
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +20,9 @@ from spikelab.errors import ShapeError
 from spikelab.events.array import EVENT, Events
 from spikelab.events.hdf5 import open_hdf5
 from spikelab.events.labels import read_labels, write_labels
-from spikelab.events.recordings import Recordings
+from spikelab.events.recordings import Recordings, must_be_recordings
 from spikelab.events.transform import cell_shape
+from spikelab.events.writing import whole_file
 
 __all__ = ["read", "write"]
 
@@ -74,6 +74,7 @@ def write(recordings: Recordings, path: str | PathLike[str], tick_us: int = 1) -
     Raises:
         ShapeError: a time is no multiple of the tick, negative, or above 65,535 ticks; or a cell has over 255 events
             in a recording.
+        FormatError: the place cannot be written to.
 
     Example:
         >>> import tempfile
@@ -85,6 +86,7 @@ def write(recordings: Recordings, path: str | PathLike[str], tick_us: int = 1) -
     """
     import h5py
 
+    must_be_recordings(recordings, "packed set")
     cells = int(np.prod(cell_shape(recordings.shape)))
     counts = np.zeros((len(recordings), cells), np.uint8)
     parts: list[NDArray[np.uint16]] = []
@@ -107,17 +109,17 @@ def write(recordings: Recordings, path: str | PathLike[str], tick_us: int = 1) -
             )
         counts[k] = number
         parts.append(np.where(new, tick, np.diff(tick, prepend=0)).astype(np.uint16))
-    target = Path(path)
-    temporary = target.with_name(target.name + ".part")
     packing = {"compression": "gzip", "compression_opts": 9, "shuffle": True}
     ticks = np.concatenate(parts)
-    with h5py.File(temporary, "w", libver="earliest", track_order=False) as file:
+    with (
+        whole_file(path) as temporary,
+        h5py.File(temporary, "w", libver="earliest", track_order=False) as file,
+    ):
         file.create_dataset("counts", data=counts, chunks=counts.shape, **packing)
         file.create_dataset("ticks", data=ticks, chunks=(max(1, min(len(ticks), 1 << 20)),), **packing)
         file["sensor"] = np.array(recordings.shape, np.int64)
         file["tick_us"] = np.array([tick_us], np.int64)
         write_labels(file, recordings)
-    temporary.replace(target)
 
 
 def _cells(events: Events) -> NDArray[np.int64]:

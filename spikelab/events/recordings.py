@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from spikelab.errors import ShapeError
-from spikelab.events.array import Events
+from spikelab.events.array import Events, must_be_events
 
-__all__ = ["Recordings"]
+__all__ = ["Recordings", "must_be_recordings"]
 
 Opened = AbstractContextManager[Callable[[int], Events]]
 
@@ -79,18 +79,25 @@ class Recordings(Sequence[Events]):
         """Make recordings from events in memory.
 
         Raises:
-            ShapeError: no events, sensors that differ, or as many labels or metadata as do not fit.
+            ShapeError: no events, something else than events, sensors that differ, labels that are no whole
+                numbers, or as many labels or metadata as do not fit.
         """
-        events = list(events)
-        shapes = {e.shape for e in events}
-        if len(shapes) != 1 or len(events) != len(np.asarray(labels)):
+        events = [] if isinstance(events, Events) else list(events)
+        for k, one in enumerate(events):
+            must_be_events(one, f"Recordings.of: recording {k}")
+        if np.ndim(classes) != 1 or not all(isinstance(name, str) for name in classes):
             raise ShapeError(
-                f"Recordings.of: found {len(events)} events with sensors {sorted(shapes)} and "
-                f"{len(np.asarray(labels))} labels; "
-                "expected one sensor and a label for each; split them by sensor"
+                f"Recordings.of: found classes {classes!r}; expected a name for each class; pass ('left', 'right'), say"
+            )
+        shapes = {e.shape for e in events}
+        if len(shapes) != 1 or np.shape(labels) != (len(events),):
+            raise ShapeError(
+                f"Recordings.of: found {len(events)} recordings with sensors {sorted(shapes)} and "
+                f"labels of shape {np.shape(labels)}; expected a list of recordings, one sensor and a label for each; "
+                "split them by sensor"
             )
         opener = partial(_held, tuple(events))
-        return cls(opener, np.asarray(labels, np.int64), shapes.pop(), tuple(classes), dict(metadata or {}))
+        return cls(opener, np.asarray(labels), shapes.pop(), tuple(classes), dict(metadata or {}))
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -150,6 +157,19 @@ class Recordings(Sequence[Events]):
             parts[0].shape,
             parts[0].classes,
             {name: np.concatenate([part.metadata[name] for part in parts]) for name in sorted(names)},
+        )
+
+
+def must_be_recordings(value: Any, where: str) -> None:
+    """Refuse what is not `Recordings`; `where` is the function that was called.
+
+    Raises:
+        ShapeError: it is something else.
+    """
+    if not isinstance(value, Recordings):
+        raise ShapeError(
+            f"{where}: found {type(value).__name__}; expected Recordings; "
+            "make them with Recordings.of(events, labels, classes)"
         )
 
 

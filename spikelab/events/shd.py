@@ -10,17 +10,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from os import PathLike, fspath
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spikelab.errors import ShapeError
-from spikelab.events.array import EVENT, Events
+from spikelab.events.array import EVENT, Events, sensor_shape
 from spikelab.events.hdf5 import Hdf5, open_hdf5
 from spikelab.events.hdf5_heap import Sequences
 from spikelab.events.labels import read_labels, write_labels
-from spikelab.events.recordings import Recordings
+from spikelab.events.recordings import Recordings, must_be_recordings
+from spikelab.events.writing import whole_file
 
 __all__ = ["read", "write"]
 
@@ -44,13 +44,15 @@ def read(path: str | PathLike[str], channels: int | None = None) -> Recordings:
         Cramer et al., The Heidelberg spiking data sets, IEEE TNNLS 2022.
     """
     name = fspath(path)
+    if channels is not None:
+        sensor_shape((channels,))
     with open_hdf5(path) as file:
         times, units = _trains(file)
         labels, classes, metadata = read_labels(file, len(times))
         if channels is None:
             channels = 1 + max((int(train.max()) for k in range(len(units)) if len(train := units[k])), default=0)
-        if not 1 <= channels <= 65536:
-            raise file.error(f"found {channels} channels; expected 1 to 65536; the file is damaged")
+            if channels > 65536:
+                raise file.error(f"found {channels} channels; expected 1 to 65536; the file is damaged")
     return Recordings(partial(_open, name, channels), labels, (channels,), classes, metadata)
 
 
@@ -61,6 +63,7 @@ def write(recordings: Recordings, path: str | PathLike[str]) -> None:
 
     Raises:
         ShapeError: the sensor has two axes, or events have polarity 0, which the layout cannot hold.
+        FormatError: the place cannot be written to.
 
     Example:
         >>> import tempfile
@@ -72,12 +75,11 @@ def write(recordings: Recordings, path: str | PathLike[str]) -> None:
     """
     import h5py
 
+    must_be_recordings(recordings, "SHD")
     if len(recordings.shape) != 1:
         raise ShapeError(
             f"SHD: found a sensor of shape {recordings.shape}; expected (channels,); write N-MNIST .bin files instead"
         )
-    target = Path(path)
-    temporary = target.with_name(target.name + ".part")
     trains = list(recordings)
     if not all(events.p.all() for events in trains):
         raise ShapeError(
@@ -85,13 +87,12 @@ def write(recordings: Recordings, path: str | PathLike[str]) -> None:
             "another format"
         )
     exact = all(np.array_equal(_us((events.t / 1e6).astype(np.float32)), events.t) for events in trains)
-    with h5py.File(temporary, "w", libver="earliest") as file:
+    with whole_file(path) as temporary, h5py.File(temporary, "w", libver="earliest") as file:
         times = file.create_dataset("spikes/times", len(trains), h5py.vlen_dtype(np.float32 if exact else np.float64))
         units = file.create_dataset("spikes/units", len(trains), h5py.vlen_dtype(np.uint16))
         for k, events in enumerate(trains):
             times[k], units[k] = events.t / 1e6, events.x
         write_labels(file, recordings)
-    temporary.replace(target)
 
 
 def _trains(file: Hdf5) -> tuple[Sequences, Sequences]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from typing import Any, Literal
 
@@ -9,11 +10,11 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from spikelab.errors import ShapeError
-from spikelab.events.array import Events
+from spikelab.events.array import Events, must_be_events, whole_us
 from spikelab.events.steps import step_edges, step_us, steps_needed
 from spikelab.units import Quantity
 
-__all__ = ["Late", "bin_events", "cell_shape", "count_late", "locate", "pool_events"]
+__all__ = ["Late", "bin_events", "cell_shape", "count_late", "locate", "pool_events", "steps_from"]
 
 Late = Literal["error", "drop"]
 """What to do with events after the last step."""
@@ -67,7 +68,14 @@ events inside; use steps=2, or late="drop"
     """
     if late not in ("error", "drop"):
         raise ShapeError(f"bin_events: found late={late!r}; expected 'error' or 'drop'; choose one")
-    step, cell, steps, dropped = locate(events, dt, steps, start_us)
+    must_be_events(events, "bin_events")
+    start_us = whole_us(start_us, "bin_events: start_us")
+    counts = np.zeros(0, dtype)
+    if steps is None:
+        steps = steps_from(events, dt, start_us, "bin_events")
+        if not steps:
+            raise ShapeError("bin_events: found no events and steps=None; expected a length; pass steps")
+    step, cell, dropped = locate(events, dt, steps, start_us, "bin_events", counts.itemsize)
     if dropped and late == "error":
         enough = steps_needed(events, dt, start_us)
         advice = f"use steps={enough}" if dropped < len(events) else f"use start_us={int(events.t[0])}"
@@ -77,11 +85,6 @@ events inside; use steps=2, or late="drop"
         )
     shape = cell_shape(events.shape)
     cells = int(np.prod(shape))
-    if steps * cells * np.dtype(dtype).itemsize > _MOST_BYTES:
-        raise ShapeError(
-            f"bin_events: found {steps} steps of {cells} cells, above {_MOST_BYTES >> 30} GiB; expected less; "
-            "take a longer dt, a part with events.between, or pool_events first"
-        )
     counts = np.zeros(steps * cells, dtype)
     np.add.at(counts, step * cells + cell, counts.dtype.type(1))
     # A count that wrapped or saturated is missing from the sum.
@@ -101,7 +104,9 @@ def count_late(events: Events, dt: Quantity, steps: int, *, start_us: int = 0) -
         >>> count_late(two, dt="1 ms", steps=1)
         1
     """
-    end = step_edges(dt, steps, start_us)[-1]
+    must_be_events(events, "count_late")
+    start_us = whole_us(start_us, "count_late: start_us")
+    end = start_us + math.ceil(steps * step_us(dt))
     return len(events) - int(np.searchsorted(events.t, end))
 
 
@@ -123,6 +128,7 @@ def pool_events(events: Events, factor: int) -> Events:
         >>> pool_events(one, 4).x, pool_events(one, 4).shape
         (array([8], dtype=uint16), (9, 9))
     """
+    must_be_events(events, "pool_events")
     if isinstance(factor, bool) or not isinstance(factor, int | np.integer) or not 1 <= factor <= 65535:
         raise ShapeError(f"pool_events: found factor={factor!r}; expected an integer from 1 to 65535; pass 2, say")
     array = events.array.copy()
@@ -136,33 +142,55 @@ def cell_shape(sensor: tuple[int, ...]) -> tuple[int, ...]:
     return (2, sensor[1], sensor[0]) if len(sensor) == 2 else sensor
 
 
+def steps_from(events: Events, dt: Quantity, start_us: int, where: str) -> int:
+    """Count the steps that a recording needs, as `steps_needed`, and refuse one that starts far behind `start_us`.
+
+    Raises:
+        ShapeError: the first event comes a million steps after `start_us`: times are absolute, or not in us.
+    """
+    steps = steps_needed(events, dt, start_us)
+    ahead = int(Fraction(int(events.t[0]) - start_us) / step_us(dt)) if steps else 0
+    if ahead > _MOST_EMPTY_STEPS:
+        raise ShapeError(
+            f"{where}: found the first event at {int(events.t[0])} us, {ahead} steps after start_us={start_us}; "
+            f"expected a start near it; use start_us={int(events.t[0])}, or subtract it from the times of the recording"
+        )
+    return steps
+
+
 def locate(
-    events: Events, dt: Quantity, steps: int | None, start_us: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64], int, int]:
+    events: Events, dt: Quantity, steps: int, start_us: int, where: str, bytes_each: int = 4
+) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
     """Find step and flat cell of each event; the last value is the number of events after the last step.
 
+    Args:
+        events: E events.
+        dt: [s] length of a step.
+        steps: number of steps T.
+        start_us: [us] start of step 0.
+        where: what to name in an error.
+        bytes_each: size of one cell of the dense array to come.
+
     Returns:
-        [E] steps, [E] cells, T, late events. The late ones are not in the arrays.
+        [E] steps, [E] cells, late events. The late ones are not in the arrays.
+
+    Raises:
+        ShapeError: an event before `start_us`, steps below 1, or a dense array that would be absurdly large.
     """
-    start_us = int(start_us)
     if len(events) and events.t[0] < start_us:
         early = int(np.searchsorted(events.t, start_us))
         raise ShapeError(
-            f"bin_events: found {early} of {len(events)} events before start_us={start_us}; expected none; "
+            f"{where}: found {early} of {len(events)} events before start_us={start_us}; expected none; "
             f"use start_us={int(events.t[0])}, or cut with events.between"
         )
-    if steps is None:
-        if not len(events):
-            raise ShapeError("bin_events: found no events and steps=None; expected a length; pass steps")
-        steps = steps_needed(events, dt, start_us)
-        ahead = int(Fraction(int(events.t[0]) - start_us) / step_us(dt))
-        if ahead > _MOST_EMPTY_STEPS:
-            raise ShapeError(
-                f"bin_events: found the first event at {int(events.t[0])} us, {ahead} steps after start_us={start_us}; "
-                f"expected a start near it; use start_us={int(events.t[0])}"
-            )
-    elif isinstance(steps, bool) or not isinstance(steps, int | np.integer) or steps < 1:
-        raise ShapeError(f"bin_events: found steps={steps!r}; expected an integer of at least 1; pass 100, say")
+    if isinstance(steps, bool) or not isinstance(steps, int | np.integer) or steps < 1:
+        raise ShapeError(f"{where}: found steps={steps!r}; expected an integer of at least 1; pass 100, say")
+    cells = int(np.prod(cell_shape(events.shape)))
+    if int(steps) * max(cells * bytes_each, 8) > _MOST_BYTES:  # 8: the edges below are int64
+        raise ShapeError(
+            f"{where}: found {steps} steps of {cells} cells, above {_MOST_BYTES >> 30} GiB; expected less; "
+            "take a longer dt, a part with events.between, or pool_events first"
+        )
     first = np.searchsorted(events.t, step_edges(dt, int(steps), start_us))
     step = np.repeat(np.arange(steps), np.diff(first))
     inside = events.array[: first[-1]]
@@ -170,4 +198,4 @@ def locate(
     if len(events.shape) == 2:
         width, height = events.shape
         cell += width * (inside["y"] + height * inside["p"].astype(np.int64))
-    return step, cell, int(steps), len(events) - int(first[-1])
+    return step, cell, len(events) - int(first[-1])

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from spikelab.agreement import Agreement, agreement
-from spikelab.network import Network
+from spikelab.clocked import as_inputs
+from spikelab.errors import UnsupportedError
+from spikelab.network import Network, must_be_network
 from spikelab.nn.layers import evaluating
+from spikelab.nn.neuron import check_dt
 from spikelab.nn.tracing import named_layers
 
 __all__ = ["Agreement", "compare", "layer_spikes"]
@@ -50,11 +52,16 @@ def compare(module: torch.nn.Module, net: Network, x: Any) -> Agreement:
     Args:
         module: the trained module.
         net: what `to_network` made of it.
-        x: [T, B, *shape] sample input, array or tensor.
+        x: [T, B, *shape] sample input: array, tensor or `Events`.
 
     Returns:
         Differing spikes, the first difference of each sample with its distance to the threshold, and
         differing predictions.
+
+    Raises:
+        UnitError: module and network have another dt.
+        ShapeError: the input does not fit the network.
+        UnsupportedError: something else than a module and a network.
 
     Example:
         >>> from spikelab import nn
@@ -63,6 +70,9 @@ def compare(module: torch.nn.Module, net: Network, x: Any) -> Agreement:
         >>> compare(module, net, torch.ones(10, 1, 3)).differing
         0
     """
-    array = np.asarray(x.detach().cpu() if isinstance(x, Tensor) else x, np.float32)
-    tensor = torch.tensor(array)
-    return agreement(net, array, layer_spikes(module, net, tensor))
+    must_be_network(net, "compare")
+    if not isinstance(module, torch.nn.Module):
+        raise UnsupportedError(f"compare: found {type(module).__name__} as module; expected a torch module")
+    check_dt(module, net.dt, "compare: network")
+    (array,) = as_inputs(net, x).values()
+    return agreement(net, array, layer_spikes(module, net, torch.tensor(array, dtype=torch.float32)))

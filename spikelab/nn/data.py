@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from spikelab.arrays import to_array
 from spikelab.errors import ShapeError
 
 __all__ = ["ArrayFrames", "Batch", "Frames", "batches", "frames"]
@@ -56,21 +57,15 @@ class ArrayFrames:
     dt: float | None = None
 
     def __init__(self, x: Any, labels: Any) -> None:
-        self.x = np.asarray(x.detach().cpu() if isinstance(x, Tensor) else x)
-        labels = np.asarray(labels.detach().cpu() if isinstance(labels, Tensor) else labels)
+        self.x, labels = to_array(x, "data: x"), to_array(labels, "data: labels")
         if self.x.ndim < 3:
-            raise ShapeError(f"data: found x of shape {self.x.shape}; expected [T, N, *shape]")
-        if self.x.dtype.kind not in "fiub":
-            raise ShapeError(f"data: found x of {self.x.dtype}; expected real numbers")
+            raise ShapeError(
+                f"data: found x of shape {self.x.shape}; expected [T, N, *shape]; add axes with x[:, None]"
+            )
         if self.x.dtype.kind == "f" and not np.isfinite(self.x).all():
             bad = np.argwhere(~np.isfinite(self.x))[0].tolist()
             raise ShapeError(f"data: found {self.x[tuple(bad)]} in x at {bad}; expected finite numbers; mend the data")
-        if labels.shape != self.x.shape[1:2] or not labels.size or labels.dtype.kind not in "iu" or labels.min() < 0:
-            raise ShapeError(
-                f"data: found labels of {labels.dtype} and shape {labels.shape}; "
-                f"expected class numbers from 0 of shape {self.x.shape[1:2]}"
-            )
-        self.labels = labels.astype(np.int64)
+        self.labels = _class_numbers(labels, self.x.shape)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -78,6 +73,24 @@ class ArrayFrames:
     def batch(self, indices: Any) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """x [T, B, *shape] and labels [B] of some samples."""
         return self.x[:, indices].astype(np.float32), self.labels[indices]
+
+
+def _class_numbers(labels: NDArray[Any], shape: tuple[int, ...]) -> NDArray[np.int64]:
+    """Labels [N] as int64, or what is wrong with them beside an x of this shape [T, N, ...]."""
+    if labels.shape == shape[1:2] and labels.size and labels.dtype.kind in "iu" and labels.min() >= 0:
+        return labels.astype(np.int64)
+    advice = "number the classes from 0"
+    if labels.ndim == 2:
+        advice = "pass labels.argmax(1), if they are one-hot"
+    elif labels.shape != shape[1:2]:
+        advice = "time comes first: x.swapaxes(0, 1)" if labels.shape == shape[:1] else "pass a label for each sample"
+    elif labels.dtype.kind in "bf":
+        advice = "pass labels.astype(int), if they are class numbers"
+    raise ShapeError(
+        f"data: found labels of {labels.dtype} and shape {labels.shape}"
+        + (f" from {labels.min()}" if labels.size and labels.dtype.kind in "iu" else "")
+        + f"; expected class numbers from 0 of shape {shape[1:2]}; {advice}"
+    )
 
 
 def frames(data: Any) -> Frames:
@@ -95,10 +108,12 @@ def frames(data: Any) -> Frames:
     if not isinstance(data, Frames):
         raise ShapeError(
             f"data: found {type(data).__name__}; "
-            "expected what sl.dataset(...).frames(...) gives, or a pair (x [T, N, *shape], labels [N])"
+            "expected frames or a pair (x [T, N, *shape], labels [N]); make frames with "
+            "sl.dataset(...).frames(dt, steps), or with Frames.of(recordings, dt, steps)"
         )
     if len(data) == 0:
-        raise ShapeError("data: found no samples; expected at least one")
+        raise ShapeError("data: found no samples; expected at least one; look at what was selected")
+    _class_numbers(np.asarray(data.labels), (0, len(data)))
     return data
 
 

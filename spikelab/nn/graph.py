@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -11,7 +12,7 @@ from spikelab import ops
 from spikelab.errors import ShapeError, UnsupportedError
 from spikelab.network import Network, Projection
 from spikelab.nn.layers import AvgPool2d, Conv2d, Flatten, SumPool2d
-from spikelab.nn.neuron import LayerState, Neuron
+from spikelab.nn.neuron import LayerState, Neuron, must_be_tensor
 from spikelab.nn.surrogate import Surrogate
 
 __all__ = ["NetworkModule", "Scale", "SparseLinear", "from_network"]
@@ -79,11 +80,20 @@ def _module(op: ops.Op, where: str) -> torch.nn.Module:
     return layer  # type: ignore[no-any-return]
 
 
+def _op(op: ops.Op, module: torch.nn.Module) -> ops.Op:
+    """The op with the weights that its module has now."""
+    return replace(op, **{n: _numbers(p) for n, p in module.named_parameters()})
+
+
+def _numbers(value: Any) -> Any:
+    return value.detach().cpu().numpy()
+
+
 class NetworkModule(torch.nn.Module):
     """A `Network` as a module: `y, state = module(x, state)`.
 
     Weights are parameters; neuron parameters are fixed. State holds one entry per population, and
-    the last outputs where a projection is delayed.
+    the last outputs where a projection is delayed. `network()`, or `nn.to_network(module)`, is the way back.
     """
 
     def __init__(self, net: Network, surrogate: str | Surrogate) -> None:
@@ -92,6 +102,7 @@ class NetworkModule(torch.nn.Module):
             raise UnsupportedError(
                 f"from_network: found the inputs {net.inputs} and outputs {net.outputs}; expected one of each"
             )
+        self.made_from = net
         self.order: list[str] = []
         self.net_shape = net.populations[net.inputs[0]].shape
         self.input, self.output = net.inputs[0], net.outputs[0]
@@ -133,7 +144,7 @@ class NetworkModule(torch.nn.Module):
                     f"from_network: projection {net.label(p)} feeds port {p.port!r}; "
                     "torch layers have the port 'x' only"
                 )
-            op_key = f"op{len(self.ops)}"
+            op_key = f"op{net.projections.index(p)}"
             self.ops[op_key] = torch.nn.Sequential(*(_module(op, net.label(p)) for op in p.ops))
             self.feeds[name].append((p.pre, op_key, p.delay))
         if population.model is not None:
@@ -152,8 +163,30 @@ class NetworkModule(torch.nn.Module):
             layer.start = {n: torch.tensor(v, dtype=torch.float32) for n, v in population.initial.items()}  # type: ignore[assignment]
             self.neurons[key] = layer
 
+    def layers(self) -> list[tuple[str, Neuron]]:
+        """The neuron layers by the names of their populations."""
+        found = dict(self.neurons.items())
+        return [(n, found[self.keys[n]]) for n in self.order if self.keys[n] in found]  # type: ignore[misc]
+
+    def network(self) -> Network:
+        """The network that this module was made from, with the weights that it has now."""
+        net, layers = self.made_from, dict(self.layers())
+        populations = {
+            n: replace(p, model=layers[n].frozen_model()) if n in layers else p for n, p in net.populations.items()
+        }
+        projections = []
+        for k, p in enumerate(net.projections):
+            made: tuple[ops.Op, ...]
+            if p.pre == p.post:
+                made = (replace(p.ops[0], weight=_numbers(layers[p.post].weight_rec)),)  # type: ignore[call-arg]
+            else:
+                made = tuple(_op(op, m) for op, m in zip(p.ops, self.ops[f"op{k}"], strict=True))  # type: ignore[call-overload]
+            projections.append(replace(p, ops=made))
+        return replace(net, populations=populations, projections=projections)
+
     def forward(self, x: Tensor, state: dict[str, Any] | None = None) -> tuple[Tensor, dict[str, Any]]:
         """[T, B, *shape] input to [T, B, *out] output and the state to continue with."""
+        must_be_tensor(x, "from_network module")
         if tuple(x.shape[2:]) != self.net_shape:
             axes = ", ".join(map(str, self.net_shape))
             raise ShapeError(f"from_network module: found input of shape {tuple(x.shape)}; expected [T, B, {axes}]")
@@ -222,7 +255,19 @@ def from_network(net: Network, surrogate: str | Surrogate = "superspike") -> Net
         net: one input, one output; cycles only as dense recurrence with delay 1.
         surrogate: derivative of the spike for further training.
 
+    Returns:
+        A module with the weights as parameters; `nn.to_network` turns it back with the weights it then has.
+
     Raises:
         UnsupportedError: what torch layers cannot say, by name.
+
+    Example:
+        >>> from spikelab import nn
+        >>> net = nn.to_network(nn.Sequential(nn.Linear(3, 2), nn.LIF()), 3, dt="1 ms")
+        >>> module = from_network(net)
+        >>> with torch.no_grad():
+        ...     _ = module.ops["op0"][0].weight.fill_(0.5)
+        >>> nn.to_network(module, 3).projections[0].ops[0].weight[0]
+        array([0.5, 0.5, 0.5], dtype=float32)
     """
     return NetworkModule(net, surrogate)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from spikelab.errors import ShapeError, SpikelabError, UnsupportedError
-from spikelab.nn.neuron import LayerState, Neuron
+from spikelab.nn.neuron import LayerState, Neuron, must_be_tensor
 
 __all__ = [
     "AvgPool2d",
@@ -57,6 +57,7 @@ def steps_as_samples(module: Any, x: Tensor) -> Tensor:
     Raises:
         ShapeError: x has no time and batch axes.
     """
+    must_be_tensor(x, type(module).__name__)
     if x.ndim < 3:
         raise ShapeError(
             f"{type(module).__name__}: found input of shape {tuple(x.shape)}; expected [T, B, ...]; "
@@ -115,10 +116,13 @@ class Flatten(torch.nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Flatten all but the first two axes."""
+        must_be_tensor(x, "Flatten")
         return x.flatten(2)
 
 
 def _images(module: torch.nn.Module, x: Tensor) -> Tensor:
+    must_be_tensor(x, type(module).__name__)
+    _must_match(module, x, type(module).__name__)
     if x.ndim != 5:
         raise ShapeError(f"{type(module).__name__}: found input of shape {tuple(x.shape)}; expected [T, B, C, H, W]")
     return x
@@ -127,7 +131,8 @@ def _images(module: torch.nn.Module, x: Tensor) -> Tensor:
 class Sequential(torch.nn.Sequential):
     """Layers in turn; neuron layers get and return their state.
 
-    A recurrent neuron layer without a shape takes that of the `Linear` before it.
+    A recurrent neuron layer without a shape takes that of the `Linear` before it. `torch.nn.Sequential` cannot hold
+    neuron layers: it would pass the pair `(y, state)` to the layer behind. Inside this one it is run as this one is.
 
     Shape:
         x [T, B, *shape] -> y [T, B, *out] and a tuple with one state per layer (None without state).
@@ -171,24 +176,46 @@ class Sequential(torch.nn.Sequential):
                 f"Sequential: found a state of {type(state).__name__}; "
                 f"expected the tuple of {len(self)} that it returned"
             )
+        must_be_tensor(x, "Sequential")
         states: list[Any] = []
         for k, layer in enumerate(self):
-            old = state[k] if state is not None else None
-            new = None
             try:
-                if isinstance(layer, Neuron | Sequential):
-                    x, new = layer(x, old)
-                elif type(layer) in _BATCH_ONLY:
-                    x = steps_as_samples(layer, x)
-                elif type(layer) is torch.nn.Flatten:
-                    x = x.flatten(whole_flatten(layer, f"layer {k}"))
-                else:
-                    x = layer(x)
+                x, new = _step_through(layer, x, None if state is None else state[k], f"layer {k}")
             except SpikelabError:  # some are RuntimeErrors too
                 raise
-            except RuntimeError as error:
-                raise ShapeError(
-                    f"layer {k} ({type(layer).__name__}): input of shape {tuple(x.shape)} does not fit: {error}"
-                ) from error
+            except (RuntimeError, TypeError, ValueError) as error:
+                where = f"layer {k} ({type(layer).__name__})"
+                _must_match(layer, x, where)
+                raise ShapeError(f"{where}: input of shape {tuple(x.shape)} does not fit: {error}") from error
             states.append(new)
         return x, tuple(states)
+
+
+def _step_through(layer: torch.nn.Module, x: Tensor, state: Any, where: str) -> tuple[Tensor, Any]:
+    """One layer of a sequence: its output and its state, None without one."""
+    if isinstance(layer, Neuron | Sequential):
+        y, new = layer(x, state)
+        return y, new
+    if type(layer) is torch.nn.Sequential:
+        return Sequential.forward(layer, x, state)  # type: ignore[arg-type]
+    if type(layer) in _BATCH_ONLY:
+        return steps_as_samples(layer, x), None
+    if type(layer) is torch.nn.Flatten:
+        return x.flatten(whole_flatten(layer, where)), None
+    y = layer(x)
+    must_be_tensor(y, f"behind {where} ({type(layer).__name__})")
+    return y, None
+
+
+def _must_match(layer: torch.nn.Module, x: Tensor, where: str) -> None:
+    """Refuse an input of another number type or device than the layer's weights."""
+    weight = next((p for p in layer.parameters() if p.is_floating_point()), None)
+    if weight is not None and weight.dtype != x.dtype:
+        raise ShapeError(
+            f"{where}: found input of {x.dtype}; expected {weight.dtype}, as its weights have; use x.to({weight.dtype})"
+        )
+    if weight is not None and weight.device != x.device:
+        raise ShapeError(
+            f"{where}: found input on {x.device}; expected {weight.device}, where its weights are; "
+            f"use x.to({str(weight.device)!r})"
+        )

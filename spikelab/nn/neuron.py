@@ -8,23 +8,24 @@ stay positive. CPU tensors run on the fused kernels, others on a loop over `step
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import math
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from spikelab import neurons
-from spikelab.errors import ShapeError, UnitError, unknown_name
+from spikelab.errors import ShapeError, UnitError, UnsupportedError, unknown_name
 from spikelab.neurons.model import NeuronModel, parameters
 from spikelab.nn.fused import fused, fused_recurrent, kernel_of, named_kernel
 from spikelab.nn.primitives import TorchPrimitives
 from spikelab.nn.surrogate import Surrogate, surrogate
 from spikelab.units import Quantity, seconds
 
-__all__ = ["IF", "LI", "LIF", "CubaLI", "CubaLIF", "LayerState", "Neuron", "set_dt"]
+__all__ = ["IF", "LI", "LIF", "CubaLI", "CubaLIF", "LayerState", "Neuron", "check_dt", "must_be_tensor", "set_dt"]
 
 
 class LayerState(NamedTuple):
@@ -47,7 +48,8 @@ class Neuron(torch.nn.Module):
         shape: shape of the layer; needed for `recurrent` outside `nn.Sequential`, and for per-neuron
             learnable parameters.
         recurrent: add weights from the layer's last output to its input.
-        learn: names of parameters to learn; one value for the layer, or one per neuron if `shape` is given.
+        learn: names of parameters to learn, or one name; one value for the layer, or one per neuron if
+            `shape` is given.
         surrogate: derivative of the spike, by name or as a `Surrogate`.
         detach_reset: keep gradients from passing the reset.
         dt: [s] time step; may be set later by `set_dt`, `fit` or `to_network`.
@@ -64,13 +66,17 @@ class Neuron(torch.nn.Module):
         torch.Size([5, 2, 3])
     """
 
+    relaxed: Callable[[Any, Any], Any] | None = None
+    """Smooth function `(d, f) -> z` in place of the spike: `spikelab.testing.check_model` sets it on a layer of its
+    own, so that finite differences exist for the gradients to be checked against. None runs the neuron as it is."""
+
     def __init__(
         self,
         model: NeuronModel,
         *,
         shape: int | Sequence[int] | None = None,
         recurrent: bool = False,
-        learn: Sequence[str] = (),
+        learn: str | Sequence[str] = (),
         surrogate: str | Surrogate = "superspike",
         detach_reset: bool = True,
         dt: Quantity | None = None,
@@ -78,16 +84,19 @@ class Neuron(torch.nn.Module):
         fused: bool = True,
     ) -> None:
         super().__init__()
+        if not isinstance(model, NeuronModel):
+            raise UnsupportedError(
+                f"{type(self).__name__}: found {model!r}; expected a neuron model; pass spikelab.neurons.LIF(), say"
+            )
         self.model = model
-        self.shape = (shape,) if isinstance(shape, int) else None if shape is None else tuple(shape)
+        self.shape = _axes(shape, type(self).__name__)
         self.recurrent, self.detach_reset, self.use_fused = recurrent, detach_reset, fused
         self.surrogate = _surrogate(surrogate)
-        self.relaxed: Any = None  # smooth stand-in for the spike, only for gradient checks
         self.dt = None if dt is None else seconds(dt, f"{type(self).__name__}.dt")
         if discretisation not in ("exponential", "euler"):
             raise unknown_name(f"{type(self).__name__}.discretisation", discretisation, ("exponential", "euler"))
         self.discretisation = discretisation
-        self.learn = tuple(learn)
+        self.learn = (learn,) if isinstance(learn, str) else tuple(learn)
         known = parameters(model)
         for name in self.learn:
             if name not in known:
@@ -179,9 +188,9 @@ class Neuron(torch.nn.Module):
 
     def _check(self, x: Tensor) -> None:
         name = type(self).__name__
-        if not isinstance(x, Tensor) or not x.is_floating_point():
-            found = x.dtype if isinstance(x, Tensor) else type(x).__name__
-            raise ShapeError(f"{name}: found input of {found}; expected a float tensor [T, B, *shape]; use x.float()")
+        must_be_tensor(x, name)
+        if not x.is_floating_point():
+            raise ShapeError(f"{name}: found input of {x.dtype}; expected a float tensor [T, B, *shape]; use x.float()")
         if x.ndim < 3:
             raise ShapeError(
                 f"{name}: found input of shape {tuple(x.shape)}; expected [T, B, *shape]; add axes with x[:, None]"
@@ -260,6 +269,32 @@ class Neuron(torch.nn.Module):
         return f"{known}{learnt}, recurrent={self.recurrent}, dt={self.dt}"
 
 
+def must_be_tensor(x: Any, where: str) -> None:
+    """Refuse an input that is no tensor, with what to do about the slips that happen; `where` is the layer.
+
+    Raises:
+        ShapeError: an array, the pair that a neuron layer returns, or something else.
+    """
+    if isinstance(x, Tensor):
+        return
+    advice = "pass torch.as_tensor(x)"
+    if isinstance(x, tuple):
+        advice = (
+            "a neuron layer returns (y, state): take y, state = layer(x), "
+            "or put the layers into spikelab.nn.Sequential, which passes y on; torch.nn.Sequential does not"
+        )
+    raise ShapeError(f"{where}: found input of type {type(x).__name__}; expected a tensor [T, B, *shape]; {advice}")
+
+
+def _axes(shape: Any, where: str) -> tuple[int, ...] | None:
+    if shape is None:
+        return None
+    sizes = (shape,) if np.ndim(shape) == 0 else tuple(shape)
+    if not sizes or not all(isinstance(n, int | np.integer) and n > 0 for n in sizes):
+        raise ShapeError(f"{where}: found shape={shape!r}; expected whole numbers above zero, as in 128 or (32, 8, 8)")
+    return tuple(int(n) for n in sizes)
+
+
 def _surrogate(value: str | Surrogate) -> Surrogate:
     return surrogate(value)
 
@@ -272,6 +307,26 @@ def _tensor(value: Any, like: Tensor) -> Tensor:
     if isinstance(value, Tensor):
         return value.to(like)
     return torch.tensor(np.asarray(value, np.float64), dtype=like.dtype, device=like.device)
+
+
+def check_dt(module: torch.nn.Module, dt: Quantity, where: str = "set_dt") -> None:
+    """Refuse a time step that a neuron layer of the module contradicts.
+
+    Args:
+        module: the model.
+        dt: [s] time step, or a string with a unit.
+        where: what has this time step, for the error.
+
+    Raises:
+        UnitError: a layer has another dt.
+    """
+    value = seconds(dt, f"{where}: dt")
+    for name, layer in module.named_modules():
+        if isinstance(layer, Neuron) and layer.dt is not None and not math.isclose(layer.dt, value, rel_tol=1e-9):
+            raise UnitError(
+                f"{where}: found dt {value} s, but layer {name or type(layer).__name__} has {layer.dt} s; "
+                "expected one dt for data, layers and network; bin the data anew, or build the layers with this dt"
+            )
 
 
 def set_dt(module: torch.nn.Module, dt: Quantity) -> None:
@@ -290,63 +345,60 @@ def set_dt(module: torch.nn.Module, dt: Quantity) -> None:
         >>> layer.dt
         0.005
     """
-    value = seconds(dt)
-    found = [(name, layer) for name, layer in module.named_modules() if isinstance(layer, Neuron)]
-    for name, layer in found:  # all are checked before one is changed
-        if layer.dt is not None and not math.isclose(layer.dt, value, rel_tol=1e-9):
-            raise UnitError(
-                f"layer {name or type(layer).__name__}: found dt {layer.dt} s; expected {value} s; "
-                "use one dt for data, layers and network"
-            )
-    for _, layer in found:
-        layer.dt = value
+    check_dt(module, dt)  # all are checked before one is changed
+    for layer in module.modules():
+        if isinstance(layer, Neuron):
+            layer.dt = seconds(dt)
 
 
-def _split(kwargs: dict[str, Any], model: type[NeuronModel]) -> tuple[NeuronModel, dict[str, Any]]:
-    fields = {f.name for f in dataclasses.fields(model)}
-    layer = {"shape", "recurrent", "learn", "surrogate", "detach_reset", "dt", "discretisation", "fused"}
-    for name in kwargs:
-        if name not in fields | layer:
-            raise unknown_name(f"nn.{model.__name__}: argument", name, fields | layer)
-    own = {k: v for k, v in kwargs.items() if k in fields}
-    return model(**own), {k: v for k, v in kwargs.items() if k not in fields}
+_OF_LAYER = inspect.signature(Neuron).parameters
 
 
-class LIF(Neuron):
+class _Layer(Neuron):
+    """A layer that makes its model itself: it takes the arguments of both, by name."""
+
+    kind: ClassVar[type[NeuronModel]]
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "kind" in vars(cls):  # the signature that help() and editors show
+            both = (*inspect.signature(cls.kind).parameters.values(), *list(_OF_LAYER.values())[1:])
+            cls.__signature__ = inspect.Signature([p.replace(kind=p.KEYWORD_ONLY) for p in both])  # type: ignore[attr-defined]
+
+    def __init__(self, **arguments: Any) -> None:
+        known = inspect.signature(self.kind).parameters
+        for name in arguments:
+            if name not in known and name not in _OF_LAYER:
+                raise unknown_name(f"nn.{self.kind.__name__}: argument", name, {*known, *_OF_LAYER} - {"model"})
+        model = self.kind(**{k: v for k, v in arguments.items() if k in known})
+        super().__init__(model, **{k: v for k, v in arguments.items() if k not in known})
+
+
+class LIF(_Layer):
     """Layer of `spikelab.neurons.LIF`: arguments of the model and of `Neuron`."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        model, rest = _split(kwargs, neurons.LIF)
-        super().__init__(model, **rest)
+    kind = neurons.LIF
 
 
-class CubaLIF(Neuron):
+class CubaLIF(_Layer):
     """Layer of `spikelab.neurons.CubaLIF`: arguments of the model and of `Neuron`."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        model, rest = _split(kwargs, neurons.CubaLIF)
-        super().__init__(model, **rest)
+    kind = neurons.CubaLIF
 
 
-class IF(Neuron):
+class IF(_Layer):
     """Layer of `spikelab.neurons.IF`: arguments of the model and of `Neuron`."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        model, rest = _split(kwargs, neurons.IF)
-        super().__init__(model, **rest)
+    kind = neurons.IF
 
 
-class LI(Neuron):
+class LI(_Layer):
     """Layer of `spikelab.neurons.LI`: arguments of the model and of `Neuron`."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        model, rest = _split(kwargs, neurons.LI)
-        super().__init__(model, **rest)
+    kind = neurons.LI
 
 
-class CubaLI(Neuron):
+class CubaLI(_Layer):
     """Layer of `spikelab.neurons.CubaLI`: arguments of the model and of `Neuron`."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        model, rest = _split(kwargs, neurons.CubaLI)
-        super().__init__(model, **rest)
+    kind = neurons.CubaLI

@@ -11,7 +11,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from spikelab.neurons.primitives import EXP_COEFFICIENTS, EXP_HIGH, EXP_LOW, LN2_HIGH, LN2_LOW, LOG2_E
+from spikelab.neurons.primitives import (
+    EXP_COEFFICIENTS,
+    EXP_HIGH,
+    EXP_LOW,
+    EXPREL_SERIES,
+    EXPREL_SERIES_BELOW,
+    LN2_HIGH,
+    LN2_LOW,
+    LOG2_E,
+)
 from spikelab.nn.surrogate import Surrogate
 
 __all__ = ["TorchPrimitives"]
@@ -127,9 +136,12 @@ class TorchPrimitives:
 
     def exprel(self, x: Tensor) -> Tensor:
         """(e^x - 1) / x."""
-        near = x.abs() < 1e-3
+        near = x.abs() < EXPREL_SERIES_BELOW
         safe = torch.where(near, torch.ones_like(x), x)
-        return torch.where(near, 1.0 + x * (0.5 + x * (1 / 6)), (self.exp(safe) - 1.0) / safe)
+        series = torch.full_like(x, EXPREL_SERIES[0])
+        for c in EXPREL_SERIES[1:]:
+            series = series * x + c
+        return torch.where(near, series, (self.exp(safe) - 1.0) / safe)
 
     def sigmoid(self, x: Tensor) -> Tensor:
         """1 / (1 + e^-x)."""

@@ -19,8 +19,9 @@ from torch import Tensor
 from spikelab import ops
 from spikelab.errors import ShapeError, UnitError, UnsupportedError
 from spikelab.network import Network, Population, Projection
+from spikelab.nn.graph import NetworkModule
 from spikelab.nn.layers import Flatten, Sequential, SumPool2d, whole_flatten
-from spikelab.nn.neuron import Neuron
+from spikelab.nn.neuron import Neuron, check_dt
 from spikelab.ops import Op
 from spikelab.units import Quantity, seconds
 
@@ -311,7 +312,7 @@ def to_network(module: torch.nn.Module, input_shape: int | tuple[int, ...], dt: 
     it; dropout and identity vanish. `nn.compare` then counts the spikes that differ on a sample.
 
     Args:
-        module: `nn.Sequential`, a neuron layer, or a module that torch.fx can trace.
+        module: `nn.Sequential`, a neuron layer, a module that torch.fx can trace, or what `from_network` made.
         input_shape: shape of one input without time and batch.
         dt: [s] time step; may be left out if the layers know it.
 
@@ -329,13 +330,26 @@ def to_network(module: torch.nn.Module, input_shape: int | tuple[int, ...], dt: 
         >>> list(net.populations)
         ['input', 'lif_1']
     """
-    builder = _build(module, (input_shape,) if isinstance(input_shape, int) else tuple(input_shape))
+    shape = (input_shape,) if isinstance(input_shape, int) else tuple(input_shape)
+    if isinstance(module, NetworkModule):
+        return _given_back(module, shape, dt)
+    builder = _build(module, shape)
     return Network(builder.populations, builder.projections, *_time(builder, dt))
 
 
 def named_layers(module: torch.nn.Module, net: Network) -> list[tuple[str, Neuron]]:
     """The neuron layers of a module with the names of their populations in its network."""
+    if isinstance(module, NetworkModule):
+        return module.layers()
     return _build(module, net.populations[net.inputs[0]].shape).layers
+
+
+def _given_back(module: NetworkModule, shape: tuple[int, ...], dt: Quantity | None) -> Network:
+    if shape != module.net_shape:
+        raise ShapeError(f"to_network: found input_shape={shape}; expected {module.net_shape}, as the network has it")
+    if dt is not None:
+        check_dt(module, dt, "to_network")
+    return module.network()
 
 
 def _build(module: torch.nn.Module, shape: tuple[int, ...]) -> _Builder:

@@ -6,9 +6,9 @@ in a tuple. Every sample of the batch gets its own draw.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 import torch
@@ -22,10 +22,13 @@ Transform = Callable[[Tensor, np.random.Generator], Tensor]
 """`(x, rng) -> x`."""
 
 
-def _within(name: str, most: float = math.inf, **values: float) -> None:
+_MOST_SHIFT = 1024  # steps, channels or pixels: beyond it nothing is left of a sample
+
+
+def _within(name: str, most: float, **values: float) -> None:
     for key, value in values.items():
-        if not 0 <= value <= most:
-            raise UnitError(f"{name}: found {key}={value!r}; expected a number from 0 to {most}")
+        if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= value <= most:
+            raise UnitError(f"{name}: found {key}={value!r}; expected a number from 0 to {most}; choose one")
 
 
 def _draw(rng: np.random.Generator, samples: int, width: float) -> Tensor:
@@ -38,7 +41,7 @@ class TimeWarp:
     """Stretch and shift time: step t takes what was at `t * exp(u) + o`, rounded; nothing comes from outside.
 
     Args:
-        stretch: u is uniform within +-stretch.
+        stretch: u is uniform within +-stretch, at most 1.
         shift: o is uniform within +-shift [steps].
     """
 
@@ -46,7 +49,8 @@ class TimeWarp:
     shift: float = 4.0
 
     def __post_init__(self) -> None:
-        _within("TimeWarp", stretch=self.stretch, shift=self.shift)
+        _within("TimeWarp", 1, stretch=self.stretch)
+        _within("TimeWarp", _MOST_SHIFT, shift=self.shift)
 
     def __call__(self, x: Tensor, rng: np.random.Generator) -> Tensor:
         """[T, B, *shape] to the same shape."""
@@ -63,7 +67,7 @@ class ChannelWarp:
     """Stretch the channel axis about its middle and shift it, as another voice would.
 
     Args:
-        stretch: channel c takes what was at `(c - C / 2) * (1 + u) + C / 2 + o`, u within +-stretch.
+        stretch: channel c takes what was at `(c - C / 2) * (1 + u) + C / 2 + o`, u within +-stretch, at most 1.
         shift: o is uniform within +-shift [channels].
     """
 
@@ -71,7 +75,8 @@ class ChannelWarp:
     shift: float = 4.0
 
     def __post_init__(self) -> None:
-        _within("ChannelWarp", stretch=self.stretch, shift=self.shift)
+        _within("ChannelWarp", 1, stretch=self.stretch)
+        _within("ChannelWarp", _MOST_SHIFT, shift=self.shift)
 
     def __call__(self, x: Tensor, rng: np.random.Generator) -> Tensor:
         """[T, B, C] to the same shape."""
@@ -118,9 +123,9 @@ class ImageShift:
     pixels: int = 2
 
     def __post_init__(self) -> None:
-        if not isinstance(self.pixels, int):
+        if isinstance(self.pixels, bool) or not isinstance(self.pixels, int):
             raise UnitError(f"ImageShift: found pixels={self.pixels!r}; expected a whole number from 0")
-        _within("ImageShift", pixels=self.pixels)
+        _within("ImageShift", _MOST_SHIFT, pixels=self.pixels)
 
     def __call__(self, x: Tensor, rng: np.random.Generator) -> Tensor:
         """[T, B, C, H, W] to the same shape."""
@@ -140,8 +145,8 @@ class ImageWarp:
     Each pixel takes the value of the nearest source pixel; nothing comes from outside.
 
     Args:
-        degrees: largest turn either way.
-        stretch: height and width are each scaled by exp(u), u within +-stretch.
+        degrees: largest turn either way, at most 180.
+        stretch: height and width are each scaled by exp(u), u within +-stretch, at most 1.
         shift: largest shift along each axis [pixels].
     """
 
@@ -150,7 +155,9 @@ class ImageWarp:
     shift: float = 1.5
 
     def __post_init__(self) -> None:
-        _within("ImageWarp", degrees=self.degrees, stretch=self.stretch, shift=self.shift)
+        _within("ImageWarp", 180, degrees=self.degrees)
+        _within("ImageWarp", 1, stretch=self.stretch)
+        _within("ImageWarp", _MOST_SHIFT, shift=self.shift)
 
     def __call__(self, x: Tensor, rng: np.random.Generator) -> Tensor:
         """[T, B, C, H, W] to the same shape."""
@@ -173,5 +180,11 @@ class ImageWarp:
 def augmented(x: Tensor, transforms: Sequence[Transform], rng: np.random.Generator) -> Tensor:
     """x after all transforms in turn."""
     for transform in transforms:
-        x = transform(x, rng)
+        y = transform(x, rng)
+        if not isinstance(y, Tensor) or y.shape[:2] != x.shape[:2]:
+            found = tuple(y.shape) if isinstance(y, Tensor) else type(y).__name__
+            raise ShapeError(
+                f"augment: found {found} from {transform!r}; expected a tensor [T, B, ...]; return the new x"
+            )
+        x = y
     return x

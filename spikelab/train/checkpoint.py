@@ -6,9 +6,9 @@ whole one.
 
 from __future__ import annotations
 
+import io
 import json
 import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +19,9 @@ import torch
 from torch import Tensor
 
 from spikelab.errors import FormatError, ShapeError
+from spikelab.events.writing import whole_file
 
-__all__ = ["Checkpoint", "load_checkpoint", "restore", "save_checkpoint"]
+__all__ = ["Checkpoint", "load_checkpoint", "make_folder", "restore", "save_checkpoint"]
 
 _FORMAT = "spikelab-checkpoint-1"
 
@@ -41,7 +42,11 @@ class Checkpoint:
 
 
 def save_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> None:
-    """Write a checkpoint; an older file of this name is replaced at once or not at all."""
+    """Write a checkpoint; an older file of this name is replaced at once or not at all. Its folder is made.
+
+    Raises:
+        FormatError: the place cannot be written to, or the disk is full.
+    """
     arrays = {f"model/{k}": v.detach().cpu().numpy() for k, v in checkpoint.model.items()}
     state: dict[str, dict[str, Any]] = {}
     for index, entry in checkpoint.optimiser["state"].items():
@@ -57,34 +62,41 @@ def save_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> Non
         "optimiser": {"state": state, "param_groups": checkpoint.optimiser["param_groups"]},
     }
     text = np.frombuffer(json.dumps(facts).encode(), np.uint8)
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
+    make_folder(path)
+    with whole_file(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, **{"facts": text, **arrays})  # type: ignore[arg-type]
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def make_folder(path: str | os.PathLike[str]) -> None:
+    """Make the folder of a file, where it is not there.
+
+    Raises:
+        FormatError: it cannot be made.
+    """
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            np.savez(file, **{"facts": text, **arrays})  # type: ignore[arg-type]
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FormatError(path, f"its folder cannot be made ({error.strerror}); choose another") from error
 
 
 def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     """Read a checkpoint; nothing in it can run code.
 
     Raises:
-        FormatError: damaged, or not a checkpoint of spikelab.
-        OSError: it cannot be opened.
+        FormatError: missing, damaged, or not a checkpoint of spikelab.
     """
-    with open(path, "rb") as opened:
-        try:
-            return _read(opened)
-        except Exception as error:  # the readers of zip, npy and JSON raise a dozen kinds on a damaged file
-            raise FormatError(
-                path, f"not a whole checkpoint of spikelab ({error}); delete it, or restore an older one"
-            ) from error
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise FormatError(path, f"cannot be read ({error.strerror}); expected a checkpoint; check the path") from error
+    try:
+        return _read(io.BytesIO(content))
+    except Exception as error:  # the readers of zip, npy and JSON raise a dozen kinds on a damaged file
+        raise FormatError(
+            path, f"not a whole checkpoint of spikelab ({error}); delete it, or restore an older one"
+        ) from error
 
 
 def _read(opened: BinaryIO) -> Checkpoint:

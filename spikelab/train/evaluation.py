@@ -9,13 +9,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from spikelab.errors import ShapeError
-from spikelab.nn.data import batches, frames
+from spikelab.errors import ShapeError, UnsupportedError
+from spikelab.nn.data import Frames, batches, frames
 from spikelab.nn.layers import evaluating
-from spikelab.nn.neuron import Neuron
-from spikelab.train.losses import scores
+from spikelab.nn.neuron import Neuron, check_dt
+from spikelab.train.losses import model_scores, must_be_model
+from spikelab.train.settings import whole
 
-__all__ = ["Evaluation", "Rates", "evaluate"]
+__all__ = ["Evaluation", "Rates", "check_data", "evaluate"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,8 +41,17 @@ class Evaluation:
         return float(np.mean(self.predictions == self.labels))
 
     def confusion(self, classes: int | None = None) -> NDArray[np.int64]:
-        """[true, predicted] counts."""
-        n = classes or int(max(self.predictions.max(), self.labels.max())) + 1
+        """[true, predicted] counts.
+
+        Raises:
+            ShapeError: a label or prediction lies beyond `classes`.
+        """
+        needed = int(max(self.predictions.max(), self.labels.max())) + 1
+        n = classes or needed
+        if n < needed:
+            raise ShapeError(
+                f"confusion: found classes={classes}, but class {needed - 1} occurs; pass {needed} or more"
+            )
         matrix = np.zeros((n, n), np.int64)
         np.add.at(matrix, (self.labels, self.predictions), 1)
         return matrix
@@ -78,6 +88,33 @@ class Rates:
         return {n: self.sums[n] / max(self.calls[n], 1) for n in self.layers}
 
 
+def check_data(model: torch.nn.Module, data: Frames, readout: str, where: str) -> None:
+    """Refuse data that do not fit the model: their dt, the shape of one sample, the largest label.
+
+    Args:
+        model: the model; one sample is run through it.
+        data: the samples.
+        readout: see `scores`.
+        where: the function that was called.
+
+    Raises:
+        ShapeError: the shape of a sample, of the output, or a label.
+        UnitError: the data are binned at another dt than that of the layers.
+    """
+    must_be_model(model, where)
+    dt = getattr(data, "dt", None)
+    if dt is not None:
+        check_dt(model, float(dt), f"{where}: data")
+    x, _ = next(batches(data, 1))
+    with evaluating(model), torch.no_grad():
+        outputs = model_scores(model, x, readout, where).shape[1]
+    largest = int(np.max(data.labels))
+    if largest >= outputs:
+        raise ShapeError(
+            f"{where}: found label {largest}, but the model has {outputs} outputs; set the last layer to {largest + 1}"
+        )
+
+
 def evaluate(model: torch.nn.Module, data: Any, *, batch_size: int = 256, readout: str = "mean") -> Evaluation:
     """Run a model in eval mode on every sample.
 
@@ -89,14 +126,21 @@ def evaluate(model: torch.nn.Module, data: Any, *, batch_size: int = 256, readou
 
     Raises:
         ShapeError: the data do not fit the model.
+        UnitError: the data are binned at another dt than that of the layers.
+        UnsupportedError: unknown readout, a batch size below 1, or scores that are not finite.
     """
     samples = frames(data)
+    batch_size = whole(batch_size, "evaluate: batch_size", 1)
+    check_data(model, samples, readout, "evaluate")
     predictions, losses, labels = [], 0.0, []
     with evaluating(model), torch.no_grad(), Rates(model) as rates:
         for x, y in batches(samples, batch_size):
-            s = scores(model(x)[0], readout)
-            if int(y.max()) >= s.shape[1]:
-                raise ShapeError(f"evaluate: found label {int(y.max())}, but the model has {s.shape[1]} outputs")
+            s = model_scores(model, x, readout, "evaluate")
+            if not torch.isfinite(s).all():
+                raise UnsupportedError(
+                    "evaluate: found scores that are not finite; expected numbers; "
+                    "look for NaN in the weights of the model and in the data"
+                )
             losses += float(torch.nn.functional.cross_entropy(s, y, reduction="sum"))
             predictions.append(s.argmax(1).numpy())
             labels.append(y.numpy())

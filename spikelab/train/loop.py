@@ -8,20 +8,23 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from spikelab.errors import ShapeError, UnitError, UnsupportedError
+from spikelab.errors import FormatError, ShapeError, UnsupportedError
+from spikelab.events.writing import check_place
 from spikelab.nn.data import Frames, batches, frames
-from spikelab.nn.layers import evaluating
-from spikelab.nn.neuron import set_dt
+from spikelab.nn.neuron import check_dt, set_dt
 from spikelab.train.augment import Transform, augmented
-from spikelab.train.checkpoint import Checkpoint, load_checkpoint, restore, save_checkpoint
-from spikelab.train.evaluation import Rates, evaluate
-from spikelab.train.losses import scores
+from spikelab.train.checkpoint import Checkpoint, load_checkpoint, make_folder, restore, save_checkpoint
+from spikelab.train.evaluation import Rates, check_data, evaluate
+from spikelab.train.losses import model_scores, must_be_model
+from spikelab.train.settings import Settings
 
 __all__ = ["Epoch", "fit", "one_cycle"]
 
@@ -56,7 +59,7 @@ def fit(
     schedule: Callable[[float], float] = one_cycle,
     label_smoothing: float = 0.0,
     readout: str = "mean",
-    augment: Sequence[Transform] = (),
+    augment: Transform | Sequence[Transform] = (),
     clip: float = 0.0,
     seed: int = 0,
     checkpoint: str | os.PathLike[str] | None = None,
@@ -80,7 +83,7 @@ def fit(
         schedule: factor on lr for the share of the run done, 0 to 1.
         label_smoothing: of the cross entropy.
         readout: `"mean"`, `"sum"`, `"max"` or `"last"` of the output over the steps.
-        augment: transforms of the training input, in turn.
+        augment: transforms of the training input, in turn; or a single one.
         clip: largest norm of the gradient; 0 for none.
         seed: of order, dropout and augmentation.
         checkpoint: file to write after each epoch, and to resume from if it is there.
@@ -88,203 +91,185 @@ def fit(
         on_epoch: called with each row of the history.
 
     Returns:
-        History: one row per epoch. The model is left in eval mode.
+        History: one row per epoch. The model is left in eval mode, also where training is broken off.
 
     Raises:
         ShapeError: data and model do not fit, or the checkpoint is of another model.
         UnitError: the data's dt is not that of the layers.
         UnsupportedError: settings out of range, or a loss or gradient that is not finite.
+        FormatError: the checkpoint is damaged, or its place cannot be written to.
     """
-    if epochs < 1 or batch_size < 1 or not lr > 0:
-        raise UnsupportedError(
-            f"fit: found epochs={epochs}, batch_size={batch_size}, lr={lr}; expected values above zero"
-        )
-    if clip < 0 or weight_decay < 0 or not 0 <= label_smoothing < 1 or seed < 0:
-        raise UnsupportedError(
-            f"fit: found clip={clip}, weight_decay={weight_decay}, label_smoothing={label_smoothing}, seed={seed}; "
-            "expected values from 0, and label_smoothing below 1"
-        )
-    data = frames(train)
-    for part in (data, *([] if validation is None else [frames(validation)])):
-        _share_dt(model, part)
-        _check_output(model, part, readout)
-    optimiser = torch.optim.AdamW(_groups(model, weight_decay), lr=lr)
+    settings = Settings(
+        epochs=epochs,
+        batch_size=batch_size,
+        lr=lr,
+        weight_decay=weight_decay,
+        schedule=schedule,
+        label_smoothing=label_smoothing,
+        readout=readout,
+        augment=augment,  # type: ignore[arg-type]  # a single one becomes a tuple
+        clip=clip,
+        seed=seed,
+    )
+    must_be_model(model, "fit")
+    run = _Run(model, _optimiser(model, settings), frames(train), settings)
+    for part in (run.data, *([] if validation is None else [frames(validation)])):
+        if getattr(part, "dt", None) is not None:
+            check_dt(model, part.dt, "fit: data")  # type: ignore[attr-defined]
+            set_dt(model, part.dt)  # type: ignore[attr-defined]
+        check_data(model, part, readout, "fit")
+    facts = {} if checkpoint is None else run.facts()
     history: list[Epoch] = []
-    settings = {
-        "model": repr(model),
-        "data": _digest(data) if checkpoint is not None else "",
-        "epochs": epochs,
-        "batch_size": batch_size,
-        "lr": lr,
-        "weight_decay": weight_decay,
-        "schedule": _name(schedule),
-        "label_smoothing": label_smoothing,
-        "readout": readout,
-        "augment": [_name(t) for t in augment],
-        "clip": clip,
-        "seed": seed,
-        "samples": len(data),
-    }
-    if checkpoint is not None and Path(checkpoint).exists():
-        history = _resume(model, optimiser, checkpoint, settings)
-    with _bar(progress, epochs, len(history), len(data), batch_size) as bar:
-        for epoch in range(len(history), epochs):
-            began = time.perf_counter()
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(np.random.SeedSequence([seed, epoch]).generate_state(1)[0].item())
-                row = _epoch(
-                    model,
-                    optimiser,
-                    data,
-                    epoch,
-                    epochs,
-                    batch_size,
-                    lr,
-                    schedule,
-                    label_smoothing,
-                    readout,
-                    augment,
-                    clip,
-                    seed,
-                    bar,
-                )
-            if validation is not None:
-                result = evaluate(model, validation, readout=readout)
-                row |= {"validation_loss": result.loss, "validation_accuracy": result.accuracy}
-            row["seconds"] = time.perf_counter() - began
-            history.append(row)
-            if checkpoint is not None:
-                save_checkpoint(
-                    checkpoint,
-                    Checkpoint(model.state_dict(), optimiser.state_dict(), {"history": history, "settings": settings}),
-                )
-            if on_epoch is not None:
-                on_epoch(row)
-            if bar is not None:
-                bar.show(row)
-    model.eval()
+    if checkpoint is not None:
+        if Path(checkpoint).exists():
+            history = _resume(run, checkpoint, facts)
+        if len(history) < settings.epochs:
+            make_folder(checkpoint)
+            check_place(checkpoint)
+    try:
+        with _bar(progress, run, len(history)) as bar:
+            for epoch in range(len(history), settings.epochs):
+                began = time.perf_counter()
+                row = run.epoch(epoch, bar)
+                if validation is not None:
+                    result = evaluate(model, validation, readout=readout)
+                    row |= {"validation_loss": result.loss, "validation_accuracy": result.accuracy}
+                row["seconds"] = time.perf_counter() - began
+                history.append(row)
+                if checkpoint is not None:
+                    save_checkpoint(checkpoint, run.checkpoint({"history": history, "settings": facts}))
+                if on_epoch is not None:
+                    on_epoch(row)
+                if bar is not None:
+                    bar.show(row)
+    finally:
+        model.eval()
     return history
 
 
-def _name(part: Any) -> str:
-    """What a setting is called in a checkpoint: dataclasses by their values, functions by their name."""
-    return str(getattr(part, "__qualname__", None) or repr(part))
+@dataclass(frozen=True, eq=False)
+class _Run:
+    """What stays the same over a run: the model and its optimiser (their numbers change), data and settings."""
+
+    model: torch.nn.Module
+    optimiser: torch.optim.Optimizer
+    data: Frames
+    settings: Settings
+
+    @property
+    def updates(self) -> int:
+        """Updates per epoch."""
+        return -(-len(self.data) // self.settings.batch_size)
+
+    def facts(self) -> dict[str, Any]:
+        """What a checkpoint must have in common with the run that goes on from it."""
+        return {
+            "model": repr(self.model),
+            "data": _digest(self.data),
+            "samples": len(self.data),
+            **self.settings.facts(),
+        }
+
+    def checkpoint(self, facts: dict[str, Any]) -> Checkpoint:
+        """The run as it stands."""
+        return Checkpoint(self.model.state_dict(), self.optimiser.state_dict(), facts)
+
+    def epoch(self, number: int, bar: Any) -> Epoch:
+        """One pass over the data; all that is random in it comes from the seed and the epoch's number."""
+        s = self.settings
+        rng = np.random.default_rng([s.seed, number])
+        order = rng.permutation(len(self.data))
+        total, right, rate = 0.0, 0, 0.0
+        self.model.train()
+        with torch.random.fork_rng(devices=[]), Rates(self.model) as rates:
+            torch.manual_seed(np.random.SeedSequence([s.seed, number]).generate_state(1)[0].item())
+            for k, (x, labels) in enumerate(batches(self.data, s.batch_size, order)):
+                rate = self._set_rate(number * self.updates + k)
+                loss, hits = self._update(
+                    augmented(x, s.augment, rng), labels, f"in epoch {number + 1}, update {k + 1}"
+                )
+                total += loss * len(labels)
+                right += hits
+                if bar is not None:
+                    bar.step()
+        n = len(self.data)
+        return {"epoch": number + 1, "loss": total / n, "accuracy": right / n, "rates": rates.mean, "lr": rate}
+
+    def _set_rate(self, done: int) -> float:
+        """Give the optimiser the learning rate after so many updates."""
+        share = done / max(self.settings.epochs * self.updates - 1, 1)
+        rate = self.settings.lr * self.settings.schedule(share)
+        if not (math.isfinite(rate) and rate >= 0):
+            raise UnsupportedError(
+                f"fit: found a learning rate of {rate} at {share:.3f} of the run; expected a number from 0; "
+                "look at schedule"
+            )
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        return rate
+
+    def _update(self, x: Tensor, labels: Tensor, when: str) -> tuple[float, int]:
+        """One step of the optimiser: the loss, and how many samples were right."""
+        s = self.settings
+        found = model_scores(self.model, x, s.readout, "fit")
+        loss = torch.nn.functional.cross_entropy(found, labels, label_smoothing=s.label_smoothing)
+        if not torch.isfinite(loss):
+            raise UnsupportedError(f"fit: the loss is {loss.item()} {when}; lower lr={s.lr}, or set clip=1.0")
+        if not loss.requires_grad:
+            raise UnsupportedError(
+                f"fit: the loss depends on no parameter that can be trained, {when}; "
+                "look for detach(), no_grad() or an unused layer in the model"
+            )
+        self.optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), s.clip or math.inf)
+        if not torch.isfinite(norm):  # NaN input silences neurons: the loss stays finite, the weights do not
+            raise UnsupportedError(
+                f"fit: the gradient is {norm.item()} {when}; look for NaN in the data, lower lr={s.lr}, or set clip=1.0"
+            )
+        self.optimiser.step()
+        return loss.item(), int((found.argmax(1) == labels).sum())
+
+
+def _optimiser(model: torch.nn.Module, settings: Settings) -> torch.optim.Optimizer:
+    """AdamW; only matrices and kernels decay."""
+    trained = [p for p in model.parameters() if p.requires_grad]
+    if not trained:
+        raise UnsupportedError("fit: the model has no parameter that can be trained; add a Linear, or requires_grad_()")
+    groups = [
+        {"params": [p for p in trained if p.ndim > 1], "weight_decay": settings.weight_decay},
+        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=settings.lr)
 
 
 def _digest(data: Frames) -> str:
-    """Names the data: their number, the shape and bits of the first samples, and all labels."""
-    x, _ = data.batch(np.arange(min(4, len(data))))
+    """Names the data: their number, the shape and bits of 64 samples spread over them, and all labels."""
+    x, _ = data.batch(np.unique(np.linspace(0, len(data) - 1, 64).astype(np.int64)))
     bits = hashlib.sha256(np.ascontiguousarray(x).tobytes() + np.asarray(data.labels, np.int64).tobytes())
     return f"{len(data)} samples of {x.shape[2:]}, {bits.hexdigest()[:16]}"
 
 
-def _share_dt(model: torch.nn.Module, data: Frames) -> None:
-    dt = getattr(data, "dt", None)
-    if dt is None:
-        return
-    try:
-        set_dt(model, float(dt))
-    except UnitError as error:
-        raise UnitError(f"fit: the data are binned at {dt} s, but {error}") from None
-
-
-def _check_output(model: torch.nn.Module, data: Frames, readout: str) -> None:
-    """One sample through the model before anything is trained."""
-    x, _ = next(batches(data, 1))
-    with evaluating(model), torch.no_grad():
-        out = model(x)
-    if not isinstance(out, tuple) or len(out) != 2:
-        raise ShapeError(f"fit: the model returned {type(out).__name__}; expected (y, state), as nn.Sequential does")
-    classes, largest = scores(out[0], readout).shape[1], int(data.labels.max())
-    if largest >= classes:
-        raise ShapeError(
-            f"fit: found label {largest}, but the model has {classes} outputs; set the last layer to {largest + 1}"
-        )
-
-
-def _groups(model: torch.nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    named = [p for p in model.parameters() if p.requires_grad]
-    if not named:
-        raise UnsupportedError("fit: the model has no parameter that can be trained")
-    weights = [p for p in named if p.ndim > 1]
-    others = [p for p in named if p.ndim <= 1]
-    return [{"params": weights, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
-
-
-def _resume(
-    model: torch.nn.Module, optimiser: torch.optim.Optimizer, path: Any, settings: dict[str, Any]
-) -> list[Epoch]:
+def _resume(run: _Run, path: str | os.PathLike[str], facts: dict[str, Any]) -> list[Epoch]:
+    """Put the checkpoint into the run; the history so far."""
     found = load_checkpoint(path)
-    then = dict(found.facts.get("settings", {}))
-    differ = [k for k in settings if then.get(k) != settings[k]]
+    then, history = found.facts.get("settings"), found.facts.get("history")
+    if not isinstance(then, dict) or not isinstance(history, list):
+        raise FormatError(path, "found no history and settings; expected a checkpoint that fit wrote; use another file")
+    differ = [k for k in facts if then.get(k) != facts[k]]
     if differ:
-        changes = "; ".join(f"{k}: {then.get(k)!r} then, {settings[k]!r} now" for k in differ)
+        changes = "; ".join(f"{k}: {then.get(k)!r} then, {facts[k]!r} now" for k in differ)
         raise ShapeError(
             f"fit: the checkpoint {os.fspath(path)} was made with another {', '.join(differ)} ({changes}); "
             "use another file, or delete it"
         )
-    restore(model, optimiser, found)
-    return list(found.facts["history"])
+    restore(run.model, run.optimiser, found)
+    return list(history)
 
 
-def _epoch(
-    model: torch.nn.Module,
-    optimiser: torch.optim.Optimizer,
-    data: Frames,
-    epoch: int,
-    epochs: int,
-    batch_size: int,
-    lr: float,
-    schedule: Callable[[float], float],
-    label_smoothing: float,
-    readout: str,
-    augment: Sequence[Transform],
-    clip: float,
-    seed: int,
-    bar: Any,
-) -> Epoch:
-    rng = np.random.default_rng([seed, epoch])
-    order = rng.permutation(len(data))
-    updates = -(-len(data) // batch_size)
-    model.train()
-    total, right = 0.0, 0
-    with Rates(model) as rates:
-        for k, (x, labels) in enumerate(batches(data, batch_size, order)):
-            now = lr * schedule((epoch * updates + k) / max(epochs * updates - 1, 1))
-            for group in optimiser.param_groups:
-                group["lr"] = now
-            s = scores(model(augmented(x, augment, rng))[0], readout)
-            loss = torch.nn.functional.cross_entropy(s, labels, label_smoothing=label_smoothing)
-            if not torch.isfinite(loss):
-                raise UnsupportedError(
-                    f"fit: the loss is {loss.item()} in epoch {epoch + 1}, update {k + 1}; "
-                    f"lower lr={lr}, or set clip=1.0"
-                )
-            optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            norm = torch.nn.utils.clip_grad_norm_(model.parameters(), clip or math.inf)
-            if not torch.isfinite(norm):  # NaN input silences neurons: the loss stays finite, the weights do not
-                raise UnsupportedError(
-                    f"fit: the gradient is {norm.item()} in epoch {epoch + 1}, update {k + 1}; "
-                    f"look for NaN in the data, lower lr={lr}, or set clip=1.0"
-                )
-            optimiser.step()
-            total += loss.item() * len(labels)
-            right += int((s.argmax(1) == labels).sum())
-            if bar is not None:
-                bar.step()
-    return {
-        "epoch": epoch + 1,
-        "loss": total / len(data),
-        "accuracy": right / len(data),
-        "rates": rates.mean,
-        "lr": now,
-    }
-
-
-def _bar(progress: bool, epochs: int, done: int, samples: int, batch_size: int) -> Any:
+def _bar(progress: bool, run: _Run, done: int) -> Any:
     if not progress:
         return nullcontext()
     from spikelab.train.progress import Bar
 
-    return Bar(epochs, done, -(-samples // batch_size))
+    return Bar(run.settings.epochs, done, run.updates)

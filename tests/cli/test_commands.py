@@ -157,3 +157,44 @@ def test_demo_ends_in_one_page_with_the_promises_kept(tmp_path: Path) -> None:
     page = (tmp_path / "demo" / "index.html").read_text(encoding="utf-8")
     assert "simulated cochlea" in page
     assert "<script" not in page
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words", "never"),
+    [
+        (["run", "MODEL", "--input", "INPUT", "--output", "OUT", "--dt", "7 ms"], "pass --foreign", "foreign="),
+        (["run", "MODEL", "--input", "INPUT", "--output", "OUT", "--dt", "10 sec"], "dt '10 sec'", "\nunit"),
+        (["events", "info", "MODEL"], "found a NIR network", "layout"),
+        (["train", "fsdd-spikes-mini", "--epochs", "1", "--root", "/nowhere"], "pass --root", "root="),
+        (["bench", "accuracy", "fsdd-spikes-mini", "--only", "7"], "known are 0, 1, 2, 3, 4", "Traceback"),
+        (["bench", "accuracy", "nmnist-sim", "--split", "speakers"], "speaker", "Traceback"),
+    ],
+)
+def test_messages_speak_of_options(
+    arguments: list[str], words: str, never: str, model: Path, inputs: Path, tmp_path: Path
+) -> None:
+    if "nmnist-sim" in arguments and not (ROOT / "datasets" / "nmnist-sim").is_dir():
+        pytest.skip("datasets/ is not in this source distribution")
+    names = {"MODEL": str(model), "INPUT": str(inputs), "OUT": str(tmp_path / "out.npz")}
+    result = call(*(names.get(a, a) for a in arguments))
+    assert result.exit_code == 1, result.output
+    assert words in result.stderr and never not in result.stderr
+
+
+def test_a_graph_is_read_as_other_programs_read_it_where_that_is_asked(
+    model: Path, inputs: Path, tmp_path: Path
+) -> None:
+    result = call(
+        "run", model, "--input", inputs, "--output", tmp_path / "o.npz", "--foreign", "--dt", "0.5 ms", "--json"
+    )
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["dt_s"] == 5e-4
+
+
+def test_an_input_of_another_dt_is_refused(model: Path, inputs: Path, tmp_path: Path) -> None:
+    x = np.load(inputs)["x"]
+    np.savez(tmp_path / "fits.npz", x=x, dt=1e-3)
+    np.savez(tmp_path / "other.npz", x=x, dt="5 ms")
+    assert call("run", model, "--input", tmp_path / "fits.npz", "--output", tmp_path / "o.npz").exit_code == 0
+    result = call("run", model, "--input", tmp_path / "other.npz", "--output", tmp_path / "o.npz")
+    assert result.exit_code == 1 and "binned at dt 0.005 s; expected 0.001 s" in result.stderr

@@ -124,3 +124,24 @@ def test_a_bool_of_other_bits_is_refused() -> None:
     array["p"].view(np.uint8)[1] = 7
     with pytest.raises(ShapeError, match=r"found p\[1\] = 7"):
         Events(array, (4, 4))
+
+
+def test_a_camera_needs_rows() -> None:
+    with pytest.raises(ShapeError, match=r"found no y for a sensor of shape \(4, 3\).*pass y, or shape=\(4,\)"):
+        Events.from_columns([0], [1], shape=(4, 3))
+    with pytest.raises(ShapeError, match="found no y"):
+        Events(np.array([(0, 1)], [("t", "i8"), ("x", "i4")]), (4, 3))
+
+
+def test_columns_shapes_and_times_of_another_kind_are_refused() -> None:
+    for t in (None, 3, [[0], [1, 2]]):
+        with pytest.raises(ShapeError, match="Events: found"):
+            Events.from_columns(t, [1, 2], shape=(4,))  # type: ignore[arg-type]
+    for shape in ((4.7,), 4, "4", (True, 2.0)):
+        with pytest.raises(ShapeError, match="found sensor shape"):
+            Events.from_columns([0], [1], shape=shape)  # type: ignore[arg-type]
+    events = Events.from_columns([0, 5], [1, 2], shape=(4,))
+    assert len(events.between(0, 1e6)) == 2  # type: ignore[arg-type]
+    for bad in ("0", 0.5, float("nan"), float("inf"), None, True):
+        with pytest.raises(ShapeError, match=r"between: start_us: found .* expected whole microseconds"):
+            events.between(bad, 10)  # type: ignore[arg-type]

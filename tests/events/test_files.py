@@ -101,7 +101,7 @@ def test_a_foreign_file_is_named(name: str, data: bytes, found: str, tmp_path: P
 def test_hdf5_of_another_layout_is_named(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["x"] = file["y"] = np.arange(3)
-    with pytest.raises(FormatError, match="found HDF5 with x, y; expected spikes/times"):
+    with pytest.raises(FormatError, match=r"found HDF5 with x, y; expected spikes/times.*Events.from_columns"):
         read(tmp_path / "a.h5")
 
 
@@ -155,3 +155,10 @@ def test_info_agrees_with_the_manifest(shared: Path, expected: dict[str, dict[st
         assert {theirs: summary[ours] for ours, theirs in keys.items()} == {
             theirs: expected[name][theirs] for theirs in keys.values()
         }
+
+
+def test_a_network_in_place_of_a_recording_is_named(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "model.nir", "w", libver="latest") as file:
+        file["node/type"] = b"NIRGraph"
+    with pytest.raises(FormatError, match=r"found a NIR network; expected a recording; read it with spikelab\.read"):
+        info(tmp_path / "model.nir")

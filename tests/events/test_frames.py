@@ -110,3 +110,29 @@ def test_many_events_in_one_cell_are_counted() -> None:
     crowd = Events.from_columns(np.zeros(70_000, np.int64), np.zeros(70_000, np.int64), shape=(1,))
     frames = Frames.of(Recordings.of([crowd], [0], ("a",)), "1 ms", 1)
     assert frames[0][0].item() == 70_000
+
+
+def test_what_cannot_be_binned_is_refused() -> None:
+    recordings = make(0, 3)
+    with pytest.raises(ShapeError, match="found no recordings"):
+        Frames.of(recordings.select([]), "1 ms")
+    for bad in (list(recordings), recordings[0], None):
+        with pytest.raises(ShapeError, match=r"expected Recordings; make them with Recordings.of"):
+            Frames.of(bad, "1 ms")  # type: ignore[arg-type]
+    with pytest.raises(ShapeError, match=r"recording 0: found 1000000000000 steps of 60 cells, above 16 GiB"):
+        Frames.of(recordings, "1 ms", 10**12)
+
+
+@pytest.mark.parametrize("steps", [None, 10])
+@pytest.mark.parametrize("late", ["error", "drop"])
+def test_absolute_times_are_refused_with_advice(steps: int | None, late: str) -> None:
+    camera = Events.from_columns([1_600_000_000_000_000], [1], [1], shape=(4, 3))
+    one = Recordings.of([camera], [0], ("a",))
+    with pytest.raises(ShapeError, match=r"recording 0: found the first event at 16.*subtract it from the times"):
+        Frames.of(one, "1 ms", steps, late=late)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("k", [1.5, "5", None])
+def test_a_number_of_folds_is_whole(k: object) -> None:
+    with pytest.raises(ShapeError, match="expected a whole number from 2"):
+        list(Frames.of(make(0, 6), "1 ms").folds(k))  # type: ignore[arg-type]

@@ -99,3 +99,10 @@ def test_what_the_format_cannot_hold_is_refused(t: int, x: int, y: int, rule: st
 def test_channels_are_refused(cochlea: Events) -> None:
     with pytest.raises(ShapeError, match="write SHD instead"):
         nmnist.encode(cochlea)
+
+
+@pytest.mark.parametrize("shape", [(34,), 34, "34x34"])
+def test_a_sensor_of_another_kind_is_refused(shape: object, tmp_path: Path) -> None:
+    (tmp_path / "a.bin").write_bytes(bytes(5))
+    with pytest.raises(ShapeError, match=r"expected \(width, height\)"):
+        nmnist.read(tmp_path / "a.bin", shape)  # type: ignore[arg-type]

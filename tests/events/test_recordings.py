@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+from typing import Any
 
 import numpy as np
 import pytest
@@ -69,3 +70,21 @@ def test_recordings_travel_to_other_processes() -> None:
     # What a spawned data-loading worker does; the test's own functions cannot be imported there.
     again = pickle.loads(pickle.dumps(Recordings.join([make().select([2]), make()])))
     assert [int(events.t[0]) for events in again] == [2, 0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("events", "labels", "classes", "message"),
+    [
+        ([np.zeros((9, 1))], [0], ("a",), "recording 0: found ndarray; expected Events"),
+        (["a.bin"], [0], ("a",), "recording 0: found str"),
+        (Events.from_columns([0], [0], shape=(9,)), [0], ("a",), "a list of recordings"),
+        ([Events.from_columns([0], [0], shape=(9,))], 0, ("a",), "a label for each"),
+        ([Events.from_columns([0], [0], shape=(9,))], [0.5], ("a",), "labels of float64"),
+        ([Events.from_columns([0], [0], shape=(9,))], ["a"], ("a",), "labels of <U1"),
+        ([Events.from_columns([0], [0], shape=(9,))], [0], "left", "found classes 'left'"),
+        ([Events.from_columns([0], [0], shape=(9,))], [0], 1, "found classes 1"),
+    ],
+)
+def test_what_are_no_recordings_is_refused_by_name(events: Any, labels: Any, classes: Any, message: str) -> None:
+    with pytest.raises(ShapeError, match=message):
+        Recordings.of(events, labels, classes)

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from spikelab.errors import ShapeError
-from spikelab.events import EVENT, Events, bin_events, count_late, pool_events, step_edges
+from spikelab.events import EVENT, Events, Frames, Recordings, bin_events, count_late, pool_events, step_edges
 
 
 @st.composite
@@ -157,3 +159,32 @@ def test_edges_and_bins_agree(camera: Events) -> None:
     counts = bin_events(camera, "3.7 ms").sum(axis=(1, 2, 3))
     edges = step_edges("3.7 ms", len(counts))
     np.testing.assert_array_equal(counts, np.histogram(camera.t, edges)[0])
+
+
+@pytest.mark.parametrize(
+    "call", [lambda e: bin_events(e, "1 ms"), lambda e: count_late(e, "1 ms", 3), lambda e: pool_events(e, 2)]
+)
+def test_what_are_no_events_is_refused_by_name(call: Any) -> None:
+    for bad in (np.zeros((3, 4)), Recordings.of([Events.from_columns([0], [0], shape=(1,))], [0], ("a",)), None):
+        with pytest.raises(ShapeError, match=rf"found {type(bad).__name__}; expected Events"):
+            call(bad)
+
+
+def test_an_absurd_number_of_steps_is_refused_before_it_is_laid_out() -> None:
+    one = Events.from_columns([0], [0], shape=(1,))
+    with pytest.raises(ShapeError, match="GiB"):
+        bin_events(one, "1 ms", 10**12)
+    assert count_late(one, "1 ms", 10**12) == 0
+
+
+@pytest.mark.parametrize("start_us", ["0", 0.5, None])
+def test_a_start_that_is_no_whole_time_is_refused(start_us: Any) -> None:
+    one = Events.from_columns([3], [0], shape=(1,))
+    calls = (
+        lambda: bin_events(one, "1 ms", start_us=start_us),
+        lambda: count_late(one, "1 ms", 3, start_us=start_us),
+        lambda: Frames.of(Recordings.of([one], [0], ("a",)), "1 ms", start_us=start_us),
+    )
+    for call in calls:
+        with pytest.raises(ShapeError, match=r"start_us: found .* expected whole microseconds"):
+            call()

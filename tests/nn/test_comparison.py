@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from spikelab import nn
+from spikelab.errors import ShapeError, UnitError, UnsupportedError
 from spikelab.nn.comparison import layer_spikes
 
 
@@ -70,3 +73,22 @@ def test_spikes_bear_the_names_of_the_populations() -> None:
     seen = layer_spikes(made, net, X)
     assert set(seen) == {"lif_1", "lif_4", "li_6"}
     np.testing.assert_array_equal(seen["li_6"], made(X)[0].detach())
+
+
+def test_a_network_of_another_dt_is_refused() -> None:
+    made = model()
+    net = replace(nn.to_network(made, 20), dt="7 ms")
+    with pytest.raises(UnitError, match=r"compare: network: found dt 0.007 s, but layer 1"):
+        nn.compare(made, net, X)
+
+
+def test_what_is_no_module_network_or_input_is_refused() -> None:
+    module = nn.Sequential(nn.Linear(3, 2), nn.LIF(dt="1 ms"))
+    net = nn.to_network(module, 3)
+    with pytest.raises(UnsupportedError, match="torch module"):
+        nn.compare(net, net, torch.ones(4, 1, 3))  # type: ignore[arg-type]
+    with pytest.raises(UnsupportedError, match="Network"):
+        nn.compare(module, module, torch.ones(4, 1, 3))  # type: ignore[arg-type]
+    for bad in ("spikes", [[1], [1, 2]], torch.ones(4, 1, 5)):
+        with pytest.raises(ShapeError):
+            nn.compare(module, net, bad)

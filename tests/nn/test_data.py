@@ -53,7 +53,7 @@ def test_data_that_do_not_fit_are_refused(x: Any, labels: Any, message: str) -> 
 
 @pytest.mark.parametrize("bad", [X, None, [X], "fsdd", (X, LABELS, LABELS)])
 def test_something_else_is_refused_by_name(bad: Any) -> None:
-    with pytest.raises(ShapeError, match=r"data: found .*; expected what sl.dataset"):
+    with pytest.raises(ShapeError, match=r"data: found .*; expected frames or a pair"):
         frames(bad)
 
 
@@ -69,3 +69,26 @@ def test_a_data_set_without_samples_is_refused() -> None:
 
     with pytest.raises(ShapeError, match="no samples"):
         frames(Empty())
+
+
+@pytest.mark.parametrize(
+    ("labels", "advice"),
+    [
+        (np.eye(7)[LABELS % 7], r"labels.argmax\(1\)"),
+        (LABELS.astype(float), r"labels.astype\(int\)"),
+        (LABELS - 1, "from -1; .*number the classes from 0"),
+        (np.zeros(len(X), int), r"x.swapaxes\(0, 1\)"),
+        (LABELS[:-1], "a label for each sample"),
+        ([[0], [0, 1]], "pad or cut them"),
+    ],
+)
+def test_labels_that_do_not_fit_come_with_advice(labels: Any, advice: str) -> None:
+    with pytest.raises(ShapeError, match=advice):
+        ArrayFrames(X, labels)
+
+
+def test_labels_of_frames_of_ones_own_are_checked_too() -> None:
+    own = ArrayFrames(X, LABELS)
+    own.labels = LABELS - 1
+    with pytest.raises(ShapeError, match="from -1"):
+        frames(own)

@@ -12,7 +12,7 @@ import torch
 from spikelab import nn
 from spikelab.agreement import agreement
 from spikelab.clocked import run
-from spikelab.errors import ShapeError, UnsupportedError
+from spikelab.errors import ShapeError, UnitError, UnsupportedError
 from spikelab.network import Network, Population, Projection
 from spikelab.neurons import LI, LIF
 from spikelab.ops import AvgPool2d, Conv2d, Flatten, Linear, Scale, Sparse, SumPool2d
@@ -156,3 +156,24 @@ def test_a_network_comes_back_through_torch() -> None:
     x = (torch.rand(30, 2, 4, generator=torch.Generator().manual_seed(1)) < 0.4).float()
     with torch.no_grad():
         assert torch.allclose(nn.from_network(net)(x)[0], made(x)[0], atol=1e-5)
+
+
+def test_the_module_gives_its_network_back_with_the_weights_it_has_now() -> None:
+    net, module = network(), nn.from_network(network())
+    same = nn.to_network(module, (2, 6, 4))
+    a, b = run(net, X), run(same, X)
+    assert all(np.array_equal(a.spikes[n], b.spikes[n]) for n in net.populations)
+    with torch.no_grad():
+        for p in module.parameters():  # as training would
+            p += 0.05 * torch.randn(p.shape, generator=torch.Generator().manual_seed(1))
+    trained = module.network()
+    found = nn.compare(module, trained, X)
+    assert found.decisions > 1e4 and found.explained, str(found)
+    assert not np.array_equal(run(trained, X).spikes["mid"], a.spikes["mid"])
+    again = nn.from_network(trained)
+    assert all(torch.equal(p, q) for p, q in zip(module.parameters(), again.parameters(), strict=True))
+    assert [p.delay for p in trained.projections] == [p.delay for p in net.projections]
+    with pytest.raises(ShapeError, match=r"found input_shape=\(5,\); expected \(2, 6, 4\)"):
+        nn.to_network(module, 5)
+    with pytest.raises(UnitError, match=r"to_network: found dt 0.002 s"):
+        nn.to_network(module, (2, 6, 4), dt="2 ms")

@@ -148,3 +148,47 @@ def test_copies_are_independent() -> None:
     np.testing.assert_array_equal(
         sorted(twin.state_dict()), ["0.bias", "0.weight", "1.weight_rec", "2.bias", "2.weight"]
     )
+
+
+def test_a_sequence_of_torch_inside_ours_is_run_as_ours() -> None:
+    torch.manual_seed(0)
+    inner = torch.nn.Sequential(nn.Linear(5, 4), nn.LIF(**LIF))
+    x = torch.rand(20, 2, 5) * 5
+    nested, flat = nn.Sequential(inner, nn.LI(dt="1 ms")), nn.Sequential(*inner, nn.LI(dt="1 ms"))
+    whole = nested(x)[0]
+    assert torch.equal(whole, flat(x)[0]) and whole.any()
+    first, state = nested(x[:7])
+    assert torch.allclose(torch.cat([first, nested(x[7:], state)[0]]), whole, atol=1e-6)
+
+
+def test_the_pair_of_a_neuron_layer_is_no_input() -> None:
+    wrong = torch.nn.Sequential(nn.LIF(**LIF), nn.LIF(**LIF))
+    with pytest.raises(ShapeError, match=r"found input of type tuple.*spikelab\.nn\.Sequential"):
+        wrong(torch.zeros(3, 1, 2))
+
+
+@pytest.mark.parametrize("layer", [small(), nn.LIF(**LIF), nn.Conv2d(1, 1, 1), nn.SumPool2d(2), nn.Flatten()])
+def test_an_array_is_no_tensor(layer: Any) -> None:
+    with pytest.raises(ShapeError, match=r"found input of type ndarray.*torch.as_tensor"):
+        layer(np.zeros((3, 1, 1, 4, 4), np.float32))
+
+
+@pytest.mark.parametrize(
+    ("layer", "x", "message"),
+    [
+        (
+            small(),
+            torch.zeros(3, 1, 5).double(),
+            r"layer 0 \(Linear\): found input of torch.float64",
+        ),
+        (small(), torch.zeros(3, 1, 5).long(), "found input of torch.int64"),
+        (nn.Conv2d(1, 1, 1), torch.zeros(3, 1, 1, 4, 4).double(), "Conv2d: found input of torch.float64"),
+        (nn.Sequential(nn.Linear(2, 2, device="meta")), torch.zeros(3, 1, 2), "found input on cpu; expected meta"),
+        (nn.Sequential(torch.nn.BatchNorm2d(3)), torch.zeros(3, 1, 3), "layer 0 .BatchNorm2d.: input of shape"),
+        (nn.Sequential(torch.nn.BatchNorm1d(3)), torch.zeros(1, 1, 3), "more than 1 value per channel"),
+        (nn.Sequential(torch.nn.RNN(5, 5)), torch.zeros(3, 1, 5), r"behind layer 0 \(RNN\): found input of type tuple"),
+    ],
+)
+def test_input_of_another_kind_names_layer_and_remedy(layer: Any, x: torch.Tensor, message: str) -> None:
+    with pytest.raises(ShapeError, match=message):
+        layer(x)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import io
 import itertools
 from collections.abc import Callable
@@ -168,7 +169,7 @@ def test_the_time_step_must_be_known_and_one() -> None:
         with pytest.raises(UnitError, match=r"LIF\.dt"):
             nn.LIF(dt=bad)
     model = nn.Sequential(nn.Linear(3, 3), nn.LIF(), nn.LI(dt="2 ms"))
-    with pytest.raises(UnitError, match=r"layer 2: found dt 0.002 s; expected 0.001 s"):
+    with pytest.raises(UnitError, match=r"set_dt: found dt 0.001 s, but layer 2 has 0.002 s"):
         nn.set_dt(model, "1 ms")
     nn.set_dt(model, "2 ms")
     assert model[1].dt == 2e-3
@@ -311,3 +312,26 @@ def test_a_layer_gives_the_bits_of_its_network(name: str) -> None:
     result = run(nn.to_network(layer, 7), x)
     np.testing.assert_array_equal(y.numpy(), result.output)
     np.testing.assert_array_equal(torch.stack(list(state.neuron)).numpy(), np.stack(result.state.neurons[name.lower()]))
+
+
+def test_a_single_name_may_be_learnt_and_a_shape_be_of_numpy() -> None:
+    assert [n for n, _ in nn.LIF(learn="tau_mem").named_parameters()] == ["log_tau_mem"]
+    assert nn.LIF(shape=np.int64(4), recurrent=True).weight_rec.shape == (4, 4)
+
+
+@pytest.mark.parametrize("shape", ["a", 1.5, 0, (3, -1), ()])
+def test_a_shape_that_is_none_is_refused(shape: Any) -> None:
+    with pytest.raises(ShapeError, match="expected whole numbers above zero"):
+        nn.LIF(shape=shape)
+
+
+def test_something_else_than_a_model_is_refused() -> None:
+    with pytest.raises(UnsupportedError, match="found 'lif'; expected a neuron model"):
+        nn.Neuron("lif")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("layer", [nn.LIF, nn.CubaLIF, nn.IF, nn.LI, nn.CubaLI])
+def test_a_layer_shows_the_arguments_of_model_and_layer(layer: Any) -> None:
+    shown = inspect.signature(layer).parameters
+    assert set(inspect.signature(layer.kind).parameters) | {"shape", "recurrent", "learn", "dt"} <= set(shown)
+    assert "model" not in shown

@@ -151,6 +151,16 @@ def test_transforms_are_applied_in_turn() -> None:
         (lambda: ImageWarp(-1.0), "degrees=-1.0"),
         (lambda: TimeWarp(-0.1), "stretch=-0.1"),
         (lambda: ChannelWarp(0.1, -1.0), "shift=-1.0"),
+        (lambda: ImageWarp(float("inf")), "degrees=inf; expected a number from 0 to 180"),
+        (lambda: ImageWarp(200.0), "degrees=200.0"),
+        (lambda: ImageWarp(10.0, 5.0), "stretch=5.0; expected a number from 0 to 1"),
+        (lambda: ImageWarp(10.0, 0.1, 1e30), "shift=1e\\+30"),
+        (lambda: ImageWarp("12 deg"), "degrees='12 deg'"),
+        (lambda: TimeWarp(float("inf")), "stretch=inf"),
+        (lambda: ChannelWarp(1.5), "stretch=1.5"),
+        (lambda: SpikeDrop(None), "share=None"),
+        (lambda: ImageShift(10**9), "pixels=1000000000"),
+        (lambda: ImageShift(True), "pixels=True"),
     ],
 )
 def test_strengths_out_of_range_are_refused(make: Any, message: str) -> None:

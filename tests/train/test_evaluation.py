@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from spikelab import nn
-from spikelab.errors import ShapeError, UnsupportedError
+from spikelab.errors import ShapeError, UnitError, UnsupportedError
+from spikelab.nn.data import ArrayFrames
 from spikelab.train import Evaluation, evaluate
 from spikelab.train.losses import scores
 
@@ -77,3 +78,46 @@ def test_data_and_labels_that_do_not_fit_are_refused() -> None:
         scores(torch.zeros(3, 4), "mean")
     with pytest.raises(ShapeError, match=r"put Flatten\(\) before the last Linear"):
         scores(torch.zeros(3, 4, 5, 6), "mean")
+
+
+def test_data_of_another_dt_are_refused() -> None:
+    class Binned(ArrayFrames):
+        dt = 5e-3
+
+    model = nn.Sequential(nn.LI(dt="1 ms"))
+    with pytest.raises(UnitError, match=r"evaluate: data: found dt 0.005 s, but layer 0 has 0.001 s"):
+        evaluate(model, Binned(X, LABELS))
+    assert len(evaluate(nn.Sequential(nn.LI(dt="5 ms")), Binned(X, LABELS)).labels) == 10
+
+
+@pytest.mark.parametrize("size", [0, -1, 1.5])
+def test_a_bad_batch_size_is_refused(size: Any) -> None:
+    with pytest.raises(UnsupportedError, match=f"batch_size={size}"):
+        evaluate(Identity(), (X, LABELS), batch_size=size)
+
+
+def test_scores_that_are_no_numbers_are_refused() -> None:
+    class Broken(Identity):
+        def forward(self, x: Tensor) -> Any:
+            return x * float("nan"), None
+
+    with pytest.raises(UnsupportedError, match="scores that are not finite"):
+        evaluate(Broken(), (X, LABELS))
+
+
+def test_models_of_another_kind_are_refused() -> None:
+    class BatchFirst(Identity):
+        def forward(self, x: Tensor) -> Any:
+            return x.swapaxes(0, 1), None
+
+    with pytest.raises(ShapeError, match=r"y of shape \(1, 4, 3\) for 4 steps of 1 samples"):
+        evaluate(BatchFirst(), (X, LABELS))
+    for bad, message in (
+        (None, "found NoneType as model"),
+        (torch.nn.Sequential(nn.LI(dt="1 ms")), r"use spikelab\.nn\.Sequential\(\*model\)"),
+        (torch.nn.Linear(3, 3), r"returned Tensor; expected \(y, state\)"),
+    ):
+        with pytest.raises(ShapeError, match=message):
+            evaluate(bad, (X, LABELS))  # type: ignore[arg-type]
+    with pytest.raises(ShapeError, match="pass 3 or more"):
+        Evaluation(0.0, np.array([0, 2]), np.array([0, 1]), {}).confusion(2)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import math
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -232,7 +234,7 @@ def test_data_that_cannot_be_trained_on_are_refused() -> None:
         sl.fit(model(), pair, **SETTINGS)
     later = ArrayFrames(x, labels)
     later.dt = 5e-3
-    with pytest.raises(UnitError, match=r"binned at 0.005 s"):
+    with pytest.raises(UnitError, match=r"fit: data: found dt 0.005 s, but layer 1 has 0.001 s"):
         sl.fit(model(), (x, labels), later, **SETTINGS)
 
 
@@ -301,7 +303,7 @@ def test_the_time_step_of_the_data_goes_to_the_layers_or_is_refused() -> None:
     free = nn.Sequential(nn.Linear(9, 3), nn.LI())
     sl.fit(free, Binned(*task()), **{**SETTINGS, "epochs": 1})
     assert free[1].dt == 1e-3
-    with pytest.raises(UnitError, match=r"the data are binned at 0.001 s, but layer 1: found dt 0.005 s"):
+    with pytest.raises(UnitError, match=r"fit: data: found dt 0.001 s, but layer 1 has 0.005 s"):
         sl.fit(nn.Sequential(nn.Linear(9, 3), nn.LI(dt="5 ms")), Binned(*task()), **SETTINGS)
     with pytest.raises(UnitError, match="dt is not known"):
         sl.fit(nn.Sequential(nn.Linear(9, 3), nn.LI()), task(), **SETTINGS)
@@ -345,3 +347,73 @@ def test_progress_names_silent_layers(capsys: pytest.CaptureFixture[str]) -> Non
     sl.fit(silent, task(), **{**SETTINGS, "epochs": 1, "progress": True})
     text = capsys.readouterr().err
     assert "epoch   1/1" in text and "silent: 1" in text
+
+
+def test_a_checkpoint_that_cannot_be_written_is_refused_before_training(tmp_path: Path) -> None:
+    made = model()
+    before = weights(made)
+    (tmp_path / "file").touch()
+    for place, message in ((tmp_path, "Is a directory"), (tmp_path / "file" / "run.npz", "cannot be made|read")):
+        with pytest.raises(FormatError, match=message):
+            sl.fit(made, task(), checkpoint=place, **SETTINGS)
+    assert equal(weights(made), before)
+
+
+def test_a_full_disk_keeps_the_last_whole_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, whole = tmp_path / "run.npz", model()
+    sl.fit(whole, task(), **SETTINGS)
+    sync, calls = os.fsync, []
+
+    def full(descriptor: int) -> None:
+        calls.append(descriptor)
+        if len(calls) == 3:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(FormatError, match="No space left on device"):
+        sl.fit(model(), task(), checkpoint=path, **SETTINGS)
+    resumed, seen = model(seed=3), []
+    sl.fit(resumed, task(), checkpoint=path, on_epoch=seen.append, **SETTINGS)
+    assert [row["epoch"] for row in seen] == [3, 4] and equal(weights(resumed), weights(whole))
+
+
+def test_data_that_differ_in_the_middle_do_not_resume(tmp_path: Path) -> None:
+    path = tmp_path / "run.npz"
+    sl.fit(model(), task(), checkpoint=path, **{**SETTINGS, "epochs": 1})
+    x, labels = task()
+    x[:, 30] = 1 - x[:, 30]
+    with pytest.raises(ShapeError, match="another data"):
+        sl.fit(model(), (x, labels), checkpoint=path, **{**SETTINGS, "epochs": 1})
+
+
+def test_an_interrupt_leaves_the_model_in_eval_mode() -> None:
+    class Interrupted(ArrayFrames):
+        calls = 0
+
+        def batch(self, indices: Any) -> Any:
+            self.calls += 1
+            if self.calls == 4:
+                raise KeyboardInterrupt
+            return super().batch(indices)
+
+    made = model()
+    with pytest.raises(KeyboardInterrupt):
+        sl.fit(made, Interrupted(*task()), **SETTINGS)
+    assert not made.training and not made[2].training
+
+
+def test_a_loss_without_gradient_and_a_rate_that_is_no_number_are_refused() -> None:
+    class Detached(torch.nn.Linear):
+        def forward(self, x: Tensor) -> Any:
+            return super().forward(x).detach(), None
+
+    with pytest.raises(UnsupportedError, match=r"depends on no parameter.*look for detach"):
+        sl.fit(Detached(9, 3), task(), **SETTINGS)
+    with pytest.raises(UnsupportedError, match=r"learning rate of nan at 0.000 of the run.*look at schedule"):
+        sl.fit(model(), task(), **SETTINGS, schedule=lambda share: math.nan)
+
+
+def test_a_transform_that_returns_something_else_is_named() -> None:
+    with pytest.raises(ShapeError, match="augment: found NoneType"):
+        sl.fit(model(), task(), **{**SETTINGS, "augment": lambda x, rng: None})
