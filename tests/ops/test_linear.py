@@ -111,7 +111,7 @@ WRONG: dict[str, tuple[Any, str]] = {
     "axes": (lambda: Linear([1.0]), r"Linear\.weight: found shape \(1,\); expected 2 axes; reshape"),
     "ragged": (
         lambda: Linear([[1.0], [1.0, 2.0]]),
-        r"Linear\.weight: found rows of unequal length; expected an array; make",
+        r"Linear\.weight: found rows of unequal length; expected an array",
     ),
     "objects": (lambda: Linear([[None]]), r"Linear\.weight: found dtype object; expected real numbers; convert"),
     "text": (lambda: Linear([["1"]]), r"Linear\.weight: found dtype <U1; expected real numbers"),
