@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from spikelab.errors import UnsupportedError
 from spikelab.neurons.kernel import EVERY, Kernel, kernel
 from spikelab.neurons.model import NeuronModel
 from spikelab.nn.memory import empty
@@ -303,6 +304,17 @@ def _backward_recurrent(ctx: Any, gz: Tensor, gs: Tensor, *_: Any) -> Any:
 _recurrent.register_autograd(_backward_recurrent, setup_context=_setup_recurrent)
 
 
+def _only_backward(*tensors: Tensor) -> None:
+    """Refuse forward-mode derivatives, which torch would silently take to be zero here."""
+    if torch._C._is_fwd_grad_enabled() and any(
+        torch.autograd.forward_ad.unpack_dual(t, level=0).tangent is not None for t in tensors
+    ):
+        raise UnsupportedError(
+            "neuron layer: found an input with a forward-mode tangent; expected none, for surrogates have a backward "
+            "only; use backward() or torch.autograd.grad"
+        )
+
+
 def fused(x: list[Tensor], coefficients: list[Tensor], state: Tensor, key: str) -> tuple[Tensor, Tensor]:
     """Run T steps.
 
@@ -314,7 +326,11 @@ def fused(x: list[Tensor], coefficients: list[Tensor], state: Tensor, key: str) 
 
     Returns:
         Output [T, B, *shape] and state at the end.
+
+    Raises:
+        UnsupportedError: an input has a forward-mode tangent.
     """
+    _only_backward(*x, *coefficients, state)
     every = EVERY if torch.is_grad_enabled() else 0  # steps between checkpoints; 0 keeps none
     z, end, _ = _neuron(x, coefficients, state, key, every)
     return z, end
@@ -335,7 +351,11 @@ def fused_recurrent(
 
     Returns:
         Output [T, B, N] and state at the end.
+
+    Raises:
+        UnsupportedError: an input has a forward-mode tangent.
     """
+    _only_backward(x, weight, z0, *coefficients, state)
     z, end, _, _ = _recurrent(x, weight, z0, coefficients, state, key)
     return z, end
 

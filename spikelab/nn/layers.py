@@ -87,10 +87,12 @@ class Conv2d(torch.nn.Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:
         """[T, B, C, H, W] to [T, B, C', H', W']."""
-        x = _images(self, input)
-        # Channels last: with few channels, torch's backward on a CPU is up to ten times as fast (measured).
-        y: Tensor = super().forward(x.flatten(0, 1).contiguous(memory_format=torch.channels_last)).contiguous()
-        steps: Tensor = y.unflatten(0, x.shape[:2])
+        x = _images(self, input).flatten(0, 1)
+        if min(x.shape[2:]) > 1:  # one pixel wide, torch 2.13's oneDNN crashes on some geometries
+            # Channels last: with few channels, torch's backward on a CPU is up to ten times as fast (measured).
+            x = x.contiguous(memory_format=torch.channels_last)
+        y: Tensor = super().forward(x).contiguous()
+        steps: Tensor = y.unflatten(0, input.shape[:2])
         return steps
 
 

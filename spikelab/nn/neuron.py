@@ -96,6 +96,10 @@ class Neuron(torch.nn.Module):
         if discretisation not in ("exponential", "euler"):
             raise unknown_name(f"{type(self).__name__}.discretisation", discretisation, ("exponential", "euler"))
         self.discretisation = discretisation
+        if not isinstance(learn, str | Sequence):
+            raise UnsupportedError(
+                f"{type(self).__name__}.learn: found {learn!r}; expected names of parameters, as in ('tau_mem',)"
+            )
         self.learn = (learn,) if isinstance(learn, str) else tuple(learn)
         known = parameters(model)
         for name in self.learn:
@@ -242,7 +246,8 @@ class Neuron(torch.nn.Module):
         start = torch.stack([v.to(x.dtype) for v in state.neuron])
         if self.recurrent:
             assert self.weight_rec is not None and state.z is not None
-            y, end = fused_recurrent(x.contiguous(), self.weight_rec.to(x.dtype), state.z, coefficients, start, key)
+            weight, before = self.weight_rec.to(x.dtype), state.z.to(x.dtype)
+            y, end = fused_recurrent(x.contiguous(), weight, before, coefficients, start, key)
         else:
             y, end = fused([x], coefficients, start, key)
         return y, LayerState(self.model.State(*end.unbind(0)), y[-1] if self.recurrent else None)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from spikelab import nn
+from spikelab.errors import UnsupportedError
 from spikelab.neurons import LIF
 from spikelab.neurons.kernel import EVERY
 from spikelab.nn import fused as operators
@@ -135,3 +136,14 @@ def test_no_gradient_is_recorded_where_none_is_wanted() -> None:
     with torch.no_grad():
         z, _ = fused([x[0].detach()], c, s.detach(), key)
     assert torch.equal(z, fused([x[0].detach()], c, s.detach(), key)[0])
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")  # torch's own, in jvp
+@pytest.mark.parametrize("recurrent", [False, True])
+def test_forward_mode_derivatives_are_refused(recurrent: bool) -> None:
+    layer = nn.LIF(dt="1 ms", shape=4, recurrent=recurrent)
+    x = torch.rand(5, 2, 4)
+    with pytest.raises(UnsupportedError, match="backward"):
+        torch.func.jvp(lambda q: layer(q)[0], (x,), (torch.ones_like(x),))
+    with torch.autograd.forward_ad.dual_level(), pytest.raises(UnsupportedError, match="backward"):
+        layer(torch.autograd.forward_ad.make_dual(x, torch.ones_like(x)))

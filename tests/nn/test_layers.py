@@ -192,3 +192,12 @@ def test_an_array_is_no_tensor(layer: Any) -> None:
 def test_input_of_another_kind_names_layer_and_remedy(layer: Any, x: torch.Tensor, message: str) -> None:
     with pytest.raises(ShapeError, match=message):
         layer(x)
+
+
+def test_images_one_pixel_wide_do_not_crash_the_convolution() -> None:
+    layer = nn.Conv2d(2, 2, 1, stride=2, padding=1, dilation=2)  # oneDNN of torch 2.13 crashes channels last
+    plain = torch.nn.Conv2d(2, 2, 1, stride=2, padding=1, dilation=2)
+    plain.load_state_dict(layer.state_dict())
+    for _ in range(10):
+        x = torch.rand(5, 10, 2, 7, 1)
+        assert torch.equal(layer(x).flatten(0, 1), plain(x.flatten(0, 1)))

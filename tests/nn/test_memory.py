@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from spikelab import nn
 from spikelab.nn import memory
 
 
@@ -65,3 +66,13 @@ def test_threads_never_share_memory() -> None:
     for t in threads:
         t.join()
     assert not wrong
+
+
+@pytest.mark.parametrize("shape", [(64, 1, 8), (64, 16, 512)])
+def test_a_result_may_be_changed_in_place_whatever_its_size(shape: tuple[int, ...]) -> None:
+    layer = nn.Sequential(nn.LIF(dt="1 ms"), torch.nn.Dropout(0.5, inplace=True))
+    x = (3 * torch.rand(shape)).requires_grad_()
+    y, _ = layer(x)
+    y += 1
+    y.sum().backward()
+    assert x.grad is not None and not memory.empty(shape, torch.float32)._is_view()

@@ -335,3 +335,16 @@ def test_a_layer_shows_the_arguments_of_model_and_layer(layer: Any) -> None:
     shown = inspect.signature(layer).parameters
     assert set(inspect.signature(layer.kind).parameters) | {"shape", "recurrent", "learn", "dt"} <= set(shown)
     assert "model" not in shown
+
+
+def test_a_recurrent_layer_continues_in_another_precision() -> None:
+    layer = nn.LIF(dt="1 ms", shape=4, recurrent=True)
+    x = torch.rand(6, 2, 4)
+    _, state = layer(x)
+    y, _ = layer(x.double(), state)
+    assert y.dtype == torch.float64
+
+
+def test_learn_that_is_no_names_is_refused() -> None:
+    with pytest.raises(UnsupportedError, match="learn"):
+        nn.LIF(learn=3)  # type: ignore[arg-type]
