@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from spikelab.errors import ShapeError
+from spikelab.errors import ShapeError, brief
 
 __all__ = ["EVENT", "Events", "must_be_events", "sensor_shape", "whole_us"]
 
@@ -218,7 +218,7 @@ def whole_us(value: Any, where: str) -> int:
     """
     number = isinstance(value, int | np.integer | float | np.floating) and not isinstance(value, bool)
     if not number or value != value // 1:  # NaN and infinity differ too
-        raise ShapeError(f"{where}: found {value!r}; expected whole microseconds; pass 2_000_000 for 2 s, say")
+        raise ShapeError(f"{where}: found {brief(value)}; expected whole microseconds; pass 2_000_000 for 2 s, say")
     return int(value)
 
 

@@ -9,6 +9,7 @@ from spikelab.errors import FormatError
 from spikelab.events import aedat4, hdf5, nmnist, nmnist_set, packed, shd
 from spikelab.events.array import Events
 from spikelab.events.recordings import Recordings
+from spikelab.files import file_name
 
 __all__ = ["detect", "info", "read"]
 
@@ -56,7 +57,7 @@ def detect(path: str | PathLike[str]) -> str:
     Raises:
         FormatError: as `read`.
     """
-    path = Path(path)
+    path = Path(file_name(path))
     if path.is_dir():
         return "nmnist-set"
     try:
@@ -83,6 +84,10 @@ def detect(path: str | PathLike[str]) -> str:
             path,
             f"found HDF5 with {arrays}; expected spikes/times, spikes/units and labels, as in SHD; "
             "read its columns with h5py and pass them to Events.from_columns",
+        )
+    if head.startswith(b"PK") and path.suffix.lower() == ".npz":
+        raise FormatError(
+            path, "found arrays of NumPy (.npz); expected a recording; pass its columns to Events.from_columns"
         )
     if head.startswith((b"PK\3\4", b"PK\5\6")):
         return "nmnist-set"

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from spikelab.arrays import is_whole, selected
 from spikelab.errors import ShapeError, unknown_name
 from spikelab.events.array import whole_us
-from spikelab.events.recordings import Recordings, must_be_recordings
+from spikelab.events.recordings import Recordings, must_be_number, must_be_recordings
 from spikelab.events.transform import Late, cell_shape, locate, steps_from
 from spikelab.units import Quantity, seconds
 
@@ -85,16 +87,17 @@ class Frames:
         start_us = whole_us(start_us, "Frames.of: start_us")
         shape = cell_shape(recordings.shape)
         cells = int(np.prod(shape))
-        needed = [steps_from(e, dt, start_us, f"Frames.of: recording {k}") for k, e in enumerate(recordings)]
-        if steps is None:
-            steps = max(1, *needed)
-        keys, counts, dropped = [], [], []
+        needed, keys, counts, dropped = [1], [], [], []
         for k, events in enumerate(recordings):
-            step, cell, rest = locate(events, dt, steps, start_us, f"Frames.of: recording {k}")
+            where = f"Frames.of: recording {k}"
+            needed.append(max(1, steps_from(events, dt, start_us, where)))
+            step, cell, rest = locate(events, dt, needed[-1] if steps is None else steps, start_us, where)
             key, count = np.unique(step * cells + cell, return_counts=True)
             keys.append(key)
             counts.append(count)
             dropped.append(rest)
+        if steps is None:
+            steps = max(needed)
         lost = np.array(dropped, np.int64)
         if late == "error" and lost.any():
             raise ShapeError(
@@ -126,8 +129,15 @@ class Frames:
             f"{len(self.classes)} classes" + (f", {self.dropped} late events dropped)" if self.dropped else ")")
         )
 
-    def __getitem__(self, index: int) -> tuple[NDArray[np.float32], int]:
-        """Counts [T, *shape] of one sample, and its label."""
+    @overload
+    def __getitem__(self, index: int) -> tuple[NDArray[np.float32], int]: ...
+    @overload
+    def __getitem__(self, index: slice) -> Frames: ...
+    def __getitem__(self, index: int | slice) -> tuple[NDArray[np.float32], int] | Frames:
+        """Counts [T, *shape] of one sample, and its label; of a slice, frames."""
+        if isinstance(index, slice):
+            return self.subset(index)
+        must_be_number(index, "Frames", "subset([0, 2]), or batch([0, 2]) for arrays")
         x, labels = self.batch([range(len(self))[index]])
         return x[:, 0], int(labels[0])
 
@@ -139,19 +149,20 @@ class Frames:
         """Number of events after the last step that were left out, over all samples."""
         return int(self.late.sum())
 
-    def batch(self, indices: ArrayLike) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    def batch(self, indices: ArrayLike | slice) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Make dense arrays of some samples.
 
         Args:
-            indices: [B] numbers of samples, or a mask [R].
+            indices: [B] numbers of samples, a slice, or a mask [R].
 
         Returns:
             [T, B, *shape] counts, and [B] labels.
 
         Raises:
+            ShapeError: something else, or a mask of another length.
             IndexError: a number is outside.
         """
-        chosen = self._chosen(indices)
+        chosen = selected(indices, len(self), "Frames.batch: indices")
         cells = int(np.prod(self.shape))
         x = np.zeros((self.steps, len(chosen), *self.shape), np.float32)
         source, length = self._source(chosen)
@@ -159,12 +170,12 @@ class Frames:
         x.reshape(-1)[row * cells + self.cell[source]] = self.count[source]
         return x, self.labels[chosen]
 
-    def subset(self, indices: ArrayLike) -> Frames:
-        """Take some samples, by number or by mask, in this order.
+    def subset(self, indices: ArrayLike | slice) -> Frames:
+        """Take some samples, by number, slice or mask, in this order. Raises as `batch`.
 
         `frames.subset(frames.metadata["speaker"] != 3)` leaves one speaker out.
         """
-        chosen = self._chosen(indices)
+        chosen = selected(indices, len(self), "Frames.subset: indices")
         source, length = self._source(chosen)
         return replace(
             self,
@@ -193,7 +204,7 @@ class Frames:
         """
         if by not in self.metadata and by != "index":
             raise unknown_name("Frames.folds: metadata", by, self.metadata)
-        if isinstance(k, bool) or not isinstance(k, int | np.integer):
+        if not is_whole(k):
             raise ShapeError(f"Frames.folds: found k={k!r}; expected a whole number from 2; pass 5, say")
         fold = np.asarray(self.metadata.get(by, np.arange(len(self)))).astype(np.int64) % max(k, 1)
         sizes = np.bincount(fold, minlength=max(k, 1))
@@ -203,10 +214,6 @@ class Frames:
                 "take another k"
             )
         return ((self.subset(fold != n), self.subset(fold == n)) for n in range(k))
-
-    def _chosen(self, indices: ArrayLike) -> NDArray[np.int64]:
-        chosen: NDArray[np.int64] = np.arange(len(self))[np.asarray(indices, None if np.size(indices) else np.int64)]
-        return chosen.reshape(-1)
 
     def _source(self, chosen: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Places of all cells of some samples, and how many each has."""

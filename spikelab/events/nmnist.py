@@ -15,7 +15,7 @@ import numpy as np
 
 from spikelab.errors import FormatError, ShapeError, UnsupportedError, Violation
 from spikelab.events.array import EVENT, Events, must_be_events, sensor_shape
-from spikelab.events.writing import whole_file
+from spikelab.files import whole_file
 
 __all__ = ["NMNIST", "decode", "encode", "read", "write"]
 

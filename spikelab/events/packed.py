@@ -22,7 +22,7 @@ from spikelab.events.hdf5 import open_hdf5
 from spikelab.events.labels import read_labels, write_labels
 from spikelab.events.recordings import Recordings, must_be_recordings
 from spikelab.events.transform import cell_shape
-from spikelab.events.writing import whole_file
+from spikelab.files import whole_file
 
 __all__ = ["read", "write"]
 

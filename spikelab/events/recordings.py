@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -11,10 +11,11 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from spikelab.arrays import is_whole, selected
 from spikelab.errors import ShapeError
 from spikelab.events.array import Events, must_be_events
 
-__all__ = ["Recordings", "must_be_recordings"]
+__all__ = ["Recordings", "must_be_number", "must_be_recordings"]
 
 Opened = AbstractContextManager[Callable[[int], Events]]
 
@@ -82,6 +83,11 @@ class Recordings(Sequence[Events]):
             ShapeError: no events, something else than events, sensors that differ, labels that are no whole
                 numbers, or as many labels or metadata as do not fit.
         """
+        if not isinstance(events, Iterable):
+            raise ShapeError(
+                f"Recordings.of: found {type(events).__name__}; expected a list of recordings; "
+                "make each with Events.from_columns(t, x, y, p, shape=...)"
+            )
         events = [] if isinstance(events, Events) else list(events)
         for k, one in enumerate(events):
             must_be_events(one, f"Recordings.of: recording {k}")
@@ -112,7 +118,8 @@ class Recordings(Sequence[Events]):
     def __getitem__(self, index: slice) -> Recordings: ...
     def __getitem__(self, index: int | slice) -> Events | Recordings:
         if isinstance(index, slice):
-            return self.select(np.arange(len(self))[index])
+            return self.select(index)
+        must_be_number(index, "Recordings", "select([0, 2])")
         k = range(len(self))[index]
         with self.open() as get:
             return get(k)
@@ -122,15 +129,19 @@ class Recordings(Sequence[Events]):
             for k in range(len(self)):
                 yield get(k)
 
-    def select(self, indices: ArrayLike) -> Recordings:
-        """Take the recordings with these numbers (or where a mask is true), in this order.
+    def select(self, indices: ArrayLike | slice) -> Recordings:
+        """Take the recordings with these numbers (of a slice, or where a mask is true), in this order.
+
+        Raises:
+            ShapeError: something else, or a mask of another length.
+            IndexError: a number is outside.
 
         Example:
             >>> one = Events.from_columns(t=[5], x=[2], shape=(4,))
             >>> Recordings.of([one, one], [0, 1], ("a", "b")).select([1]).labels
             array([1])
         """
-        chosen = np.arange(len(self))[np.asarray(indices, dtype=None if np.size(indices) else np.int64)]
+        chosen = selected(indices, len(self), "Recordings.select: indices")
         return Recordings(
             partial(_reordered, self.open, chosen),
             self.labels[chosen],
@@ -144,8 +155,14 @@ class Recordings(Sequence[Events]):
         """Put several sets of the same sensor and classes one after the other; keeps the metadata that all have.
 
         Raises:
-            ShapeError: the sensors or the classes differ, or there are no parts.
+            ShapeError: the sensors or the classes differ, there are no parts, or they are no recordings.
         """
+        if isinstance(parts, Recordings) or not isinstance(parts, Sequence):
+            raise ShapeError(
+                f"Recordings.join: found {type(parts).__name__}; expected a list of Recordings; pass [first, second]"
+            )
+        for k, part in enumerate(parts):
+            must_be_recordings(part, f"Recordings.join: part {k}")
         if len({(part.shape, part.classes) for part in parts}) != 1:
             raise ShapeError(
                 f"Recordings.join: found {list(parts)}; expected one sensor and one list of classes; join like to like"
@@ -171,6 +188,17 @@ def must_be_recordings(value: Any, where: str) -> None:
             f"{where}: found {type(value).__name__}; expected Recordings; "
             "make them with Recordings.of(events, labels, classes)"
         )
+
+
+def must_be_number(index: Any, where: str, several: str) -> None:
+    """Refuse to index by anything but a whole number; `several` takes more than one.
+
+    Raises:
+        ShapeError: it is something else.
+    """
+    if not is_whole(index):
+        found = f"an array of shape {index.shape}" if isinstance(index, np.ndarray) else repr(index)
+        raise ShapeError(f"{where}[...]: found {found}; expected a whole number or a slice; use {several}")
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from spikelab.events.hdf5 import Hdf5, open_hdf5
 from spikelab.events.hdf5_heap import Sequences
 from spikelab.events.labels import read_labels, write_labels
 from spikelab.events.recordings import Recordings, must_be_recordings
-from spikelab.events.writing import whole_file
+from spikelab.files import whole_file
 
 __all__ = ["read", "write"]
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from spikelab.arrays import is_whole
 from spikelab.errors import ShapeError
 from spikelab.events.array import Events, must_be_events, whole_us
 from spikelab.events.steps import step_edges, step_us, steps_needed
@@ -99,6 +100,10 @@ events inside; use steps=2, or late="drop"
 def count_late(events: Events, dt: Quantity, steps: int, *, start_us: int = 0) -> int:
     """Count the events that lie after the last step: those that `bin_events(..., late="drop")` leaves out.
 
+    Raises:
+        ShapeError: these are no events, or steps is no integer of at least 1.
+        UnitError: dt is not a duration above zero.
+
     Example:
         >>> two = Events.from_columns(t=[0, 1500], x=[3, 4], shape=(8,))
         >>> count_late(two, dt="1 ms", steps=1)
@@ -106,6 +111,7 @@ def count_late(events: Events, dt: Quantity, steps: int, *, start_us: int = 0) -
     """
     must_be_events(events, "count_late")
     start_us = whole_us(start_us, "count_late: start_us")
+    _must_be_steps(steps, "count_late")
     end = start_us + math.ceil(steps * step_us(dt))
     return len(events) - int(np.searchsorted(events.t, end))
 
@@ -129,7 +135,7 @@ def pool_events(events: Events, factor: int) -> Events:
         (array([8], dtype=uint16), (9, 9))
     """
     must_be_events(events, "pool_events")
-    if isinstance(factor, bool) or not isinstance(factor, int | np.integer) or not 1 <= factor <= 65535:
+    if not is_whole(factor) or not 1 <= factor <= 65535:
         raise ShapeError(f"pool_events: found factor={factor!r}; expected an integer from 1 to 65535; pass 2, say")
     array = events.array.copy()
     array["x"] //= factor
@@ -183,8 +189,7 @@ def locate(
             f"{where}: found {early} of {len(events)} events before start_us={start_us}; expected none; "
             f"use start_us={int(events.t[0])}, or cut with events.between"
         )
-    if isinstance(steps, bool) or not isinstance(steps, int | np.integer) or steps < 1:
-        raise ShapeError(f"{where}: found steps={steps!r}; expected an integer of at least 1; pass 100, say")
+    _must_be_steps(steps, where)
     cells = int(np.prod(cell_shape(events.shape)))
     if int(steps) * max(cells * bytes_each, 8) > _MOST_BYTES:  # 8: the edges below are int64
         raise ShapeError(
@@ -199,3 +204,8 @@ def locate(
         width, height = events.shape
         cell += width * (inside["y"] + height * inside["p"].astype(np.int64))
     return step, cell, len(events) - int(first[-1])
+
+
+def _must_be_steps(steps: Any, where: str) -> None:
+    if not is_whole(steps) or steps < 1:
+        raise ShapeError(f"{where}: found steps={steps!r}; expected an integer of at least 1; pass 100, say")

@@ -385,7 +385,7 @@ class _Ledger:
             if e.name in self.extra:
                 yield _row("network", e.name, self.extra[e.name], e, "static" if e.each.unit == "W" else "dynamic")
             elif e.given:
-                yield _Missing(f"{e.name}: {e.note or e.per} (pass extra={{{e.name!r}: ...}})")
+                yield _Missing(f"{e.name}: {e.note or e.per} (in Python: energy(..., extra={{{e.name!r}: ...}}))")
         if m := self.table.mapping:
             placed = self.neurons_per_core or m.neurons_per_core
             yield _Note(f"placement: {placed} neurons a core; {m.note or 'none shared'} ({m.basis}: {m.source})")
@@ -484,7 +484,7 @@ def _page(report: EnergyReport) -> list[str]:
     elif not t.numbers:
         page += ["No ANN beside it: this table has no multiplication, and tables are not mixed; '45nm' has one."]
     for title, texts in {"Assumptions": report.notes, "Not counted": report.not_counted}.items():
-        page += ["", f"{title}:", *(f"- {x}" for x in texts)]
+        page += ["", f"{title}:", *(f"- {x}" for x in texts)] if texts else []
     return [*page, "", "Sources:", *(f"{k} {s}" for s, k in sources.items()), t.note]
 
 

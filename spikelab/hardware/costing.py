@@ -37,6 +37,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NoReturn
 
+from spikelab.arrays import is_whole
 from spikelab.errors import FormatError, UnitError, unknown_name
 from spikelab.units import si
 
@@ -333,7 +334,7 @@ def cost_table(name_or_path: str | PathLike[str] | CostTable) -> CostTable:
     path = fspath(name_or_path) if isinstance(name_or_path, str | PathLike) else repr(name_or_path)
     if not path.endswith(".toml"):
         if path not in cost_tables():
-            raise unknown_name("cost table", path, cost_tables())
+            raise unknown_name("cost table", path, (*cost_tables(), "your own PATH.toml"))
         path = str(_FOLDER / f"{path}.toml")
     try:
         with open(path, "rb") as file:
@@ -427,9 +428,9 @@ class _Reader:
         return number
 
     def whole(self, where: str, value: Any, least: int = 1) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        if not is_whole(value) or value < least:
             self.refuse(where, repr(value), f"a whole number of at least {least}", "write it without quotes")
-        return value
+        return int(value)
 
     def entry(self, name: str, section: Any) -> CostEntry:
         where = f"entry.{name}"

@@ -9,22 +9,20 @@ phone; wide tables scroll inside their own box. Equal input gives equal bytes.
 from __future__ import annotations
 
 import io
-import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from html import escape
 from itertools import count
-from os import PathLike, fspath
-from pathlib import Path
+from os import PathLike
 from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from spikelab.errors import FormatError, ShapeError
+from spikelab.errors import ShapeError
+from spikelab.files import check_place, whole_file
 
 __all__ = ["Picture", "Section", "write_page"]
 
@@ -135,16 +133,13 @@ def write_page(path: str | PathLike[str], title: str, sections: Sequence[Section
 
     Example:
         >>> import tempfile
+        >>> from pathlib import Path
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     write_page(f"{folder}/page.html", "A page", [Section("Hello", text=["world"])])
         ...     len(Path(folder, "page.html").read_text().split("world"))
         2
     """
-    target = Path(fspath(path))
-    if not target.parent.is_dir():
-        raise FormatError(path, f"found no folder {str(target.parent)!r}; expected one to write into; make it first")
-    if target.is_dir():
-        raise FormatError(path, "found a folder; expected the name of a file; add a name such as report.html")
+    check_place(path)
     if not sections:
         raise ShapeError("write_page: sections: found none; expected at least one Section; put the content into one")
     numbers = count(1)
@@ -156,17 +151,8 @@ def write_page(path: str | PathLike[str], title: str, sections: Sequence[Section
         f"<title>{_text(title)}</title>\n<style>{_CSS}</style>\n</head>\n<body>\n<main>\n<h1>{_text(title)}</h1>\n{body}"
         "</main>\n</body>\n</html>\n"
     )
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
+    with whole_file(path) as temporary:
         temporary.write_bytes(text.encode("utf-8", "backslashreplace"))
-        os.replace(temporary, target)
-    except OSError as error:
-        raise FormatError(
-            path, f"{error.strerror}; the page was not written; choose a place you may write to"
-        ) from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 def _text(value: object) -> str:

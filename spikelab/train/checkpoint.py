@@ -19,9 +19,9 @@ import torch
 from torch import Tensor
 
 from spikelab.errors import FormatError, ShapeError
-from spikelab.events.writing import whole_file
+from spikelab.files import file_name, make_folder, whole_file
 
-__all__ = ["Checkpoint", "load_checkpoint", "make_folder", "restore", "save_checkpoint"]
+__all__ = ["Checkpoint", "load_checkpoint", "restore", "save_checkpoint"]
 
 _FORMAT = "spikelab-checkpoint-1"
 
@@ -65,20 +65,6 @@ def save_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> Non
     make_folder(path)
     with whole_file(path) as temporary, temporary.open("wb") as file:
         np.savez(file, **{"facts": text, **arrays})  # type: ignore[arg-type]
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def make_folder(path: str | os.PathLike[str]) -> None:
-    """Make the folder of a file, where it is not there.
-
-    Raises:
-        FormatError: it cannot be made.
-    """
-    try:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FormatError(path, f"its folder cannot be made ({error.strerror}); choose another") from error
 
 
 def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
@@ -88,7 +74,7 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         FormatError: missing, damaged, or not a checkpoint of spikelab.
     """
     try:
-        content = Path(path).read_bytes()
+        content = Path(file_name(path)).read_bytes()
     except OSError as error:
         raise FormatError(path, f"cannot be read ({error.strerror}); expected a checkpoint; check the path") from error
     try:

@@ -162,3 +162,10 @@ def test_a_network_in_place_of_a_recording_is_named(tmp_path: Path) -> None:
         file["node/type"] = b"NIRGraph"
     with pytest.raises(FormatError, match=r"found a NIR network; expected a recording; read it with spikelab\.read"):
         info(tmp_path / "model.nir")
+
+
+@pytest.mark.parametrize("path", [None, 3, b"a", "", ["a"]])
+def test_what_is_no_path_is_refused(path: Any) -> None:
+    for use in (read, info, detect):
+        with pytest.raises(FormatError, match="is no file name; expected text or a Path"):
+            use(path)

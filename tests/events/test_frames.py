@@ -1,5 +1,10 @@
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -136,3 +141,43 @@ def test_absolute_times_are_refused_with_advice(steps: int | None, late: str) ->
 def test_a_number_of_folds_is_whole(k: object) -> None:
     with pytest.raises(ShapeError, match="expected a whole number from 2"):
         list(Frames.of(make(0, 6), "1 ms").folds(k))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("steps", [None, 20])
+def test_each_recording_is_read_once(steps: int | None) -> None:
+    recordings, read = make(3, 5), []
+
+    @contextmanager
+    def counting() -> Iterator[Callable[[int], Events]]:
+        with recordings.open() as get:
+            yield lambda k: (read.append(k), get(k))[1]  # type: ignore[func-returns-value]
+
+    counted = Frames.of(replace(recordings, open=counting), "1 ms", steps)
+    assert read == [0, 1, 2, 3, 4]
+    assert counted.steps == (steps or max(int(e.t[-1]) // 1000 + 1 for e in recordings if len(e)))
+
+
+def test_a_slice_of_frames_is_frames() -> None:
+    frames = Frames.of(make(1, 7), "1 ms", 20)
+    for part in (slice(0, 3), slice(-2, None), slice(None, None, -2), slice(5, 5)):
+        numbers = list(range(7))[part]
+        assert isinstance(frames[part], Frames) and frames[part].labels.tolist() == frames.labels[numbers].tolist()
+        assert frames.batch(part)[1].tolist() == frames.subset(part).labels.tolist() == frames.labels[numbers].tolist()
+    for k in (-1, np.int64(6)):
+        np.testing.assert_array_equal(frames[k][0], frames.batch([6])[0][:, 0])
+    with pytest.raises(IndexError):
+        frames[7]
+
+
+@pytest.mark.parametrize("index", [[0, 1], np.array([0, 1]), (0, 1), 1.0, True, None, "0"])
+def test_frames_are_indexed_by_whole_numbers_and_slices(index: Any) -> None:
+    with pytest.raises(ShapeError, match=r"Frames\[\.\.\.\]: found .*; expected a whole number or a slice; use subset"):
+        Frames.of(make(1, 3), "1 ms", 20)[index]
+
+
+@pytest.mark.parametrize("indices", [[True, False], [0.5], [[0, 1]], "01", None])
+def test_what_chooses_no_samples_is_refused(indices: Any) -> None:
+    frames = Frames.of(make(1, 3), "1 ms", 20)
+    for use in (frames.batch, frames.subset, make(1, 3).select):
+        with pytest.raises(ShapeError, match=r"(batch|subset|select): indices: found .*; expected"):
+            use(indices)

@@ -88,3 +88,16 @@ def test_recordings_travel_to_other_processes() -> None:
 def test_what_are_no_recordings_is_refused_by_name(events: Any, labels: Any, classes: Any, message: str) -> None:
     with pytest.raises(ShapeError, match=message):
         Recordings.of(events, labels, classes)
+
+
+def test_what_is_no_list_of_recordings_is_refused() -> None:
+    one = make()
+    for parts in (None, one, 3, [one, None], [one, [one]], list(one)):
+        with pytest.raises(ShapeError, match=r"Recordings\.join.*found .*; expected (a list of )?Recordings"):
+            Recordings.join(parts)  # type: ignore[arg-type]
+    for events in (None, 3):
+        with pytest.raises(ShapeError, match=r"Recordings\.of: found \w+; expected a list of recordings"):
+            Recordings.of(events, [], ())  # type: ignore[arg-type]
+    for index in ([0, 1], 0.5, None):
+        with pytest.raises(ShapeError, match=r"found .*; expected a whole number or a slice; use select"):
+            one[index]  # type: ignore[call-overload]

@@ -188,3 +188,10 @@ def test_a_start_that_is_no_whole_time_is_refused(start_us: Any) -> None:
     for call in calls:
         with pytest.raises(ShapeError, match=r"start_us: found .* expected whole microseconds"):
             call()
+
+
+@pytest.mark.parametrize("steps", [0, -1, 1.5, None, "3", True])
+def test_count_late_takes_steps_as_bin_events_does(steps: Any) -> None:
+    two = Events.from_columns(t=[0, 1500], x=[3, 4], shape=(8,))
+    with pytest.raises(ShapeError, match=r"count_late: found steps=.*; expected an integer of at least 1"):
+        count_late(two, dt="1 ms", steps=steps)

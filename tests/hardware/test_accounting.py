@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -458,3 +459,12 @@ def test_int32_arithmetic_and_interpolated_sram_equal_spikingjelly_lemaire() -> 
 def test_only_networks_and_counts_have_an_ann(wrong: Any) -> None:
     with pytest.raises(UnsupportedError, match=r"ann_energy: found .*; expected a Network or Counts"):
         ann_energy(wrong)
+
+
+@pytest.mark.parametrize("table", ["45nm", "loihi-2018", "spinnaker-1"])
+def test_a_report_has_no_empty_block(table: str) -> None:
+    lines = str(energy(counts(), table)).splitlines()
+    assert not any(
+        a in ("Assumptions:", "Not counted:") and not b.startswith("-") for a, b in itertools.pairwise(lines)
+    )
+    assert "(pass extra" not in "".join(lines)

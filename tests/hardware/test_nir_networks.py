@@ -8,7 +8,7 @@ import numpy as np
 
 from spikelab.clocked import Float32, Run
 from spikelab.network import Network, Population, Projection
-from spikelab.neurons import IF, LI, LIF, CubaLIF
+from spikelab.neurons import IF, LI, LIF, CubaLI, CubaLIF
 from spikelab.neurons.conventions import GAINS
 from spikelab.ops import AvgPool2d, Conv2d, Flatten, Linear, Op, Scale, Sparse, SumPool2d
 
@@ -31,7 +31,15 @@ def random_model(rng: Rng, shape: tuple[int, ...], dt: float, plain: bool, spiki
 
     gain = str(rng.choice(GAINS))
     if not spiking:
-        return LI(tau_mem=value(1.5 * dt, 30 * dt), v_leak=value(-0.1, 0.1), input_gain=gain)
+        filters: dict[str, Any] = {
+            "tau_mem": value(1.5 * dt, 30 * dt),
+            "v_leak": value(-0.1, 0.1),
+            "input_gain": gain,
+        }
+        if rng.random() < 0.5:
+            return LI(**filters)
+        order = str(rng.choice(["decay_then_add", "add_then_decay"]))
+        return CubaLI(tau_syn=value(1.5 * dt, 10 * dt), synapse=order, **filters)
     flags: dict[str, Any] = {}
     if not plain:
         flags["reset"] = str(rng.choice(["hard", "soft"]))

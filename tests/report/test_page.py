@@ -148,7 +148,7 @@ def test_a_missing_folder_is_refused_before_anything_is_drawn(tmp_path: Path) ->
         write_page(
             tmp_path / "no" / "page.html", "T", [Section("", pictures=[Picture("c", lambda ax: pytest.fail("drawn"))])]
         )
-    with pytest.raises(FormatError, match=r"add a name such as report\.html"):
+    with pytest.raises(FormatError, match="is a folder; expected the name of a file"):
         write_page(tmp_path, "T", [Section("")])
 
 
@@ -167,7 +167,7 @@ def test_a_failed_write_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytes
     def refuse(a: object, b: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("spikelab.report.page.os.replace", refuse)
-    with pytest.raises(FormatError, match="Permission denied; the page was not written"):
+    monkeypatch.setattr("spikelab.files.os.replace", refuse)
+    with pytest.raises(FormatError, match=r"cannot be written \(Permission denied\)"):
         written(tmp_path, Section("new"))
     assert os.listdir(tmp_path) == []

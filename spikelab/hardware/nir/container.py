@@ -19,9 +19,10 @@ import h5py
 import numpy as np
 
 from spikelab.errors import FormatError
+from spikelab.files import file_name
 from spikelab.hardware.nir import heap
 
-__all__ = ["MOST_BYTES", "Tree", "file_name", "load"]
+__all__ = ["MOST_BYTES", "Tree", "load"]
 
 Tree = dict[str, Any]
 """Nested groups; leaves are numeric arrays, strings, or object arrays of strings."""
@@ -36,18 +37,6 @@ _MOST_TEXT = 2**26
 _MOST_STRINGS = 2**20
 _FILTERS = {1: "deflate", 2: "shuffle", 3: "fletcher32", 32000: "lzf"}
 _DEFLATE = 1
-
-
-def file_name(path: str | os.PathLike[str]) -> str:
-    """Name of a file as text.
-
-    Raises:
-        FormatError: something else than a name.
-    """
-    name: Any = os.fspath(path) if isinstance(path, os.PathLike) else path
-    if not isinstance(name, str) or not name:
-        raise FormatError(repr(path), "is no file name; expected text or a Path, as in 'model.nir'; pass one")
-    return name
 
 
 def load(path: str | os.PathLike[str], root: str) -> Tree:

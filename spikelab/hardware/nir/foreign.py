@@ -137,13 +137,7 @@ class _Interpreter:
         foreign, shape = self.neurons[name], self.shape[name]
         tail = () if foreign.scale is None else (Scale(foreign.scale),)
         last = max((edge for edge, _ in self.into[name]), default=0)
-        if foreign.before is None:
-            self._feed(name, name, tail)
-        else:
-            first = self.fresh(f"{name}.syn")
-            self.populations[first] = Population(shape, foreign.before)
-            self._feed(first, name, tail)
-            self.found.append((last, 1, Projection(first, name)))
+        self._feed(name, name, tail)
         self.populations[name] = Population(shape, foreign.model, initial=foreign.initial)
         if foreign.model is None:
             self.found.append((last, 1, Projection(name, name, delay=1)))

@@ -7,7 +7,7 @@ NIR in one Euler step of dt, with `g = dt / tau` (Pedersen et al., 2024, Methods
 | LI, LIF | `v += g (v_leak - v + r x)` |
 | IF | `v += dt r x` |
 | CubaLIF | `i += g_syn (w_in x - i)`, then `v += g_mem (v_leak - v + r i)` |
-| CubaLI | as CubaLIF, without threshold: two LI in a row |
+| CubaLI | as CubaLIF, without threshold |
 | I | `v += dt r x`, without threshold |
 | Threshold | `z = [x > threshold]` |
 
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from spikelab.errors import UnsupportedError, Violation
 from spikelab.hardware.nir.node import Node
-from spikelab.neurons import IF, LI, LIF, CubaLIF
+from spikelab.neurons import IF, LI, LIF, CubaLI, CubaLIF
 from spikelab.neurons.model import NeuronModel, parameters
 
 __all__ = ["MODELS", "Convention", "Foreign", "Written", "from_node", "numbers", "start", "to_node"]
@@ -32,7 +32,7 @@ Array = NDArray[Any]
 Convention = Literal["nir", "step"]
 """What r = 1 of an IF node means: `"nir"` v' = I, one step adds dt x; `"step"` one step adds x."""
 
-MODELS: dict[str, type[NeuronModel]] = {"IF": IF, "LI": LI, "LIF": LIF, "CubaLIF": CubaLIF}  # by node type
+MODELS: dict[str, type[NeuronModel]] = {cls.__name__: cls for cls in (IF, LI, LIF, CubaLI, CubaLIF)}  # by node type
 _ROUNDING = 2.0**-22  # of a product of float32 fields
 
 
@@ -51,13 +51,11 @@ class Foreign(NamedTuple):
         model: of its population; None for an integrator that never forgets (a junction that feeds itself).
         scale: factor on its input, None for 1.
         initial: start values where the model has others.
-        before: model of a population in front of it, or None.
     """
 
     model: NeuronModel | None
     scale: Array | None
     initial: dict[str, Any]
-    before: NeuronModel | None = None
 
 
 def numbers(model: NeuronModel) -> dict[str, Any]:
@@ -98,7 +96,7 @@ def to_node(
         fields["r"] = 1.0 / dt if if_convention == "nir" else 1.0
     else:
         gain = _gain(model.flags()["input_gain"], p["tau_mem"], left["tau_mem"], dt, discretisation)
-        if isinstance(model, CubaLIF):
+        if isinstance(model, CubaLI | CubaLIF):
             decay = 1.0 if model.synapse == "decay_then_add" else 1.0 - left["tau_syn"]
             fields |= {
                 "tau_syn": dt / left["tau_syn"],
@@ -175,19 +173,15 @@ def from_node(node: Node, dt: float, if_convention: Convention) -> Foreign:
         return Foreign(
             model(tau_mem=values["tau"], v_leak=values["v_leak"], input_gain=gain, **fire), _factor(scale), {}
         )
-    if node.type == "CubaLI":
-        gain, scale = _gain_of(values["r"], values["tau_mem"], dt)
-        after = LI(tau_mem=values["tau_mem"], v_leak=values["v_leak"], input_gain=gain)
-        entry, first = _gain_of(values["w_in"], values["tau_syn"], dt)
-        return Foreign(after, _factor(scale * first), {}, LI(tau_mem=values["tau_syn"], input_gain=entry))
     step = dt / values["tau_syn"]
     gain, scale = _gain_of(values["r"], values["tau_mem"], dt)
     enter = values["w_in"] * step
     synapse = "decay_then_add"
     if _factor(enter / np.where(step < 1, 1 - step, 1.0)) is None and _factor(enter) is not None:
         enter, synapse = 1.0, "add_then_decay"
+    cuba = CubaLI if node.type == "CubaLI" else CubaLIF
     return Foreign(
-        CubaLIF(
+        cuba(
             tau_syn=values["tau_syn"],
             tau_mem=values["tau_mem"],
             v_leak=values["v_leak"],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +10,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from spikelab.errors import FormatError
+from spikelab.files import whole_file
 from spikelab.hardware.nir.container import Tree
 
 __all__ = ["save"]
@@ -34,24 +33,10 @@ def save(name: str, tree: Tree, compression: str | int | None) -> Iterator[str]:
     Raises:
         FormatError: the file cannot be written.
     """
-    part = os.path.join(os.path.dirname(name), f".{os.path.basename(name)}.{os.getpid()}.part")
-    try:
-        try:
-            with h5py.File(part, "w") as file:
-                _fill(file, tree, compression)
-        except OSError as error:
-            text = " ".join(str(error).split())[:200]
-            raise FormatError(
-                name, f"cannot be written ({text}); expected a folder that exists and may be written to"
-            ) from None
-        yield part
-        try:
-            os.replace(part, name)
-        except OSError as error:
-            raise FormatError(name, f"cannot be written ({error.strerror}); choose another name") from None
-    finally:
-        with contextlib.suppress(OSError):
-            os.remove(part)
+    with whole_file(name) as part:
+        with h5py.File(part, "w") as file:
+            _fill(file, tree, compression)
+        yield str(part)
 
 
 def _fill(group: Any, tree: Tree, compression: str | int | None) -> None:

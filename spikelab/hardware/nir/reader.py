@@ -8,6 +8,7 @@ from typing import Any, get_args
 import numpy as np
 
 from spikelab.errors import FormatError, ShapeError, UnitError, unknown_name
+from spikelab.files import file_name
 from spikelab.hardware.nir import container, foreign, metadata
 from spikelab.hardware.nir.graph import Graph
 from spikelab.hardware.nir.neurons import Convention
@@ -60,7 +61,7 @@ def read(
         ...     print(error.path)
         missing.nir
     """
-    name = container.file_name(path)
+    name = file_name(path)
     step = None if dt is None else seconds(dt)
     if if_convention not in (None, *get_args(Convention)):
         raise unknown_name("if_convention", if_convention, get_args(Convention))

@@ -126,8 +126,6 @@ class Wiring:
         work, seen = list(goals), set()
         while work:
             name = work.pop()
-            if name == source and self.nodes[source].type == "CubaLI":
-                return True  # two populations: the loop goes through the first
             if name == source or name in seen:
                 continue
             node = self.nodes[name]

@@ -6,8 +6,9 @@ import os
 from typing import Any
 
 from spikelab.errors import FormatError, UnsupportedError
+from spikelab.files import file_name
 from spikelab.hardware.loss import LayerLoss, LossReport
-from spikelab.hardware.nir import container, packing, readback, readers, rules
+from spikelab.hardware.nir import packing, readback, readers, rules
 from spikelab.hardware.nir.builder import build
 from spikelab.hardware.nir.graph import Graph
 from spikelab.hardware.nir.neurons import Convention
@@ -69,7 +70,7 @@ def write(
         (True, (), 0.001)
     """
     must_be_network(net, "write")
-    name = container.file_name(path)
+    name = file_name(path)
     if violations := rules.never(net, if_convention):
         raise UnsupportedError(f"{name}: NIR cannot hold this network:", violations)
     if compression not in ("gzip", "lzf", None, *range(10)) or isinstance(compression, bool):
