@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spikelab.errors import ShapeError
+from spikelab.errors import ShapeError, brief
 
-__all__ = ["is_whole", "to_array"]
+__all__ = ["is_whole", "selected", "short_repr", "to_array"]
 
 
 def to_array(value: Any, where: str) -> NDArray[Any]:
@@ -43,7 +44,8 @@ def to_array(value: Any, where: str) -> NDArray[Any]:
         raise ShapeError(f"{where}: found {found}; expected an array of real numbers; {advice}") from None
     if array.dtype.kind not in "fiub":
         what = f"{type(value).__name__}" if array.dtype.kind == "O" and not array.ndim else f"dtype {array.dtype}"
-        raise ShapeError(f"{where}: found {what}; expected real numbers; convert it with .astype('float32')")
+        advice = "pass numbers, not text" if array.dtype.kind in "US" else "convert it with .astype('float32')"
+        raise ShapeError(f"{where}: found {what}; expected real numbers; {advice}")
     return array
 
 
@@ -55,3 +57,46 @@ def is_whole(value: Any) -> bool:
         (True, True, False, False)
     """
     return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def selected(indices: Any, count: int, where: str) -> NDArray[np.int64]:
+    """Numbers of the chosen ones among `count`.
+
+    Args:
+        indices: their numbers (negative ones count from the end), one of them, a slice, or a mask [count].
+        count: how many there are.
+        where: name of the argument, for the error.
+
+    Returns:
+        [B] numbers from 0.
+
+    Raises:
+        ShapeError: something else, or a mask of another length.
+        IndexError: a number is outside.
+
+    Example:
+        >>> selected(slice(-2, None), 5, "indices"), selected([True, False, True], 3, "indices")
+        (array([3, 4]), array([0, 2]))
+    """
+    numbers = np.arange(count)
+    if isinstance(indices, slice):
+        return numbers[indices]
+    array = np.atleast_1d(to_array(list(indices) if isinstance(indices, range) else indices, where))
+    if not array.size and array.dtype.kind == "f":  # an empty list
+        array = array.astype(np.int64)
+    mask = array.dtype.kind == "b"
+    if array.ndim != 1 or array.dtype.kind not in "iub" or (mask and len(array) != count):
+        raise ShapeError(
+            f"{where}: found {array.dtype} of shape {array.shape}; expected numbers of samples, a slice, or a mask "
+            f"of shape ({count},); pass [0, 1], say"
+        )
+    if not mask and array.size and not -count <= int(array.min()) <= int(array.max()) < count:
+        raise IndexError(f"{where}: found numbers {array.min()} to {array.max()}; there are {count}, numbered from 0")
+    chosen: NDArray[np.int64] = numbers[array]
+    return chosen
+
+
+def short_repr(self: Any) -> str:
+    """`__repr__` of a dataclass that holds arrays: their types and shapes instead of their numbers."""
+    parts = ((f.name, getattr(self, f.name)) for f in dataclasses.fields(self) if f.repr)
+    return f"{type(self).__name__}({', '.join(f'{n}={brief(v)}' for n, v in parts)})"

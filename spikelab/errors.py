@@ -10,9 +10,10 @@ SpikelabError
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from os import PathLike, fspath
+from typing import Any
 
 __all__ = [
     "FormatError",
@@ -21,6 +22,7 @@ __all__ = [
     "UnitError",
     "UnsupportedError",
     "Violation",
+    "brief",
     "unknown_name",
 ]
 
@@ -110,3 +112,30 @@ def unknown_name(what: str, name: object, known: Iterable[str]) -> UnsupportedEr
     near = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     return UnsupportedError(f"{what} {name!r}: unknown; known are {', '.join(names) or 'none'}{hint}")
+
+
+_MOST_CHARACTERS = 400
+
+
+def brief(value: Any) -> str:
+    """A value as a message shows it: arrays and tensors by type and shape, all else as `repr`, cut where it is long.
+
+    Example:
+        >>> import numpy as np
+        >>> brief({"v": np.zeros((2, 3)), "dt": 1e-3})
+        "{'v': float64 array (2, 3), 'dt': 0.001}"
+    """
+    if getattr(value, "ndim", 0) and hasattr(value, "dtype"):
+        text = f"{str(value.dtype).removeprefix('torch.')} array {tuple(value.shape)}"
+    elif isinstance(value, Mapping):
+        text = "{" + ", ".join(f"{k!r}: {brief(v)}" for k, v in value.items()) + "}"
+    elif fields := getattr(value, "_fields", ()):
+        parts = zip(fields, value, strict=True)
+        text = f"{type(value).__name__}({', '.join(f'{n}={brief(v)}' for n, v in parts)})"
+    elif type(value) is tuple:
+        text = f"({', '.join(map(brief, value))}{',' if len(value) == 1 else ''})"
+    elif type(value) is list:
+        text = f"[{', '.join(map(brief, value[:_MOST_CHARACTERS]))}]"
+    else:
+        text = repr(value)
+    return text if len(text) <= _MOST_CHARACTERS else f"{text[: _MOST_CHARACTERS - 3]}..."

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from spikelab.agreement import agreement
 from spikelab.clocked import Float32
-from spikelab.errors import SpikelabError, UnsupportedError
+from spikelab.errors import SpikelabError, UnsupportedError, brief
 from spikelab.network import Network, Population, Projection
 from spikelab.neurons.kernel import kernel
 from spikelab.neurons.model import NeuronModel, parameters
@@ -36,7 +36,7 @@ def _must(holds: Any, message: str) -> None:
 
 def _must_be(value: Any, kind: type, where: str, expected: str) -> None:
     if isinstance(value, type) or not isinstance(value, kind):
-        raise UnsupportedError(f"{where}: found {value!r} of type {type(value).__name__}; expected {expected}")
+        raise UnsupportedError(f"{where}: found {brief(value)} of type {type(value).__name__}; expected {expected}")
 
 
 def _cast(c: Any, dtype: Any) -> Any:
@@ -86,6 +86,7 @@ def check_model(
             "expected at least 50, 50 and one; use the defaults"
         )
     dt = seconds(dt, "check_model: dt")
+    _check_parts(model, dt, discretisations[0])
     trace(model)
     model.check_units()
     rng = np.random.default_rng(seed)
@@ -95,6 +96,34 @@ def check_model(
         _check_leap(model, rng, drive, dt, discretisation)
         _check_events(model, x, dt, discretisation)
     _check_gradients(model, x[:40, :8], dt, discretisations[0])
+
+
+def _check_parts(model: NeuronModel, dt: float, discretisation: Any) -> None:
+    """What a neuron must bring with it is there and fits together."""
+    name = type(model).__name__
+    for part, holds in (("State", "the state variables"), ("Coefficients", "what step needs per time step")):
+        kind = getattr(model, part, None)
+        if not (isinstance(kind, type) and issubclass(kind, tuple) and hasattr(kind, "_fields")):
+            raise UnsupportedError(
+                f"{name}.{part}: found {kind or 'none'}; expected a NamedTuple of {holds}; write "
+                f"class {name}{part}(NamedTuple) outside of the class, and {part} = {name}{part} in it"
+            )
+    signatures = {"step": "(x, s, c, f)", "coefficients": "(self, dt, discretisation, m=MATHS)", "initial": "(self)"}
+    for part, signature in signatures.items():
+        if getattr(type(model), part) is getattr(NeuronModel, part):
+            raise UnsupportedError(f"{name}.{part}: found none; expected a function; add def {part}{signature}")
+    makes: dict[str, tuple[type[Any], tuple[Any, ...]]] = {
+        "coefficients": (model.Coefficients, (dt, discretisation)),
+        "initial": (model.State, ()),
+    }
+    for part, (kind, arguments) in makes.items():
+        made = f"{kind.__name__}({', '.join(kind._fields)})"
+        try:
+            found = getattr(model, part)(*arguments)
+        except TypeError as error:
+            raise UnsupportedError(f"{name}.{part}: {error}; expected a {made}; return one") from error
+        if not isinstance(found, kind):
+            raise UnsupportedError(f"{name}.{part}: found a {type(found).__name__}; expected a {made}; return one")
 
 
 def _check_kernel(model: NeuronModel, x: NDArray[np.float32], dt: float, discretisation: Any) -> None:

@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from spikelab.errors import UnitError
+from spikelab.errors import UnitError, brief
 
-__all__ = ["DIMENSIONLESS", "Dimension", "Dimensioned", "Quantity", "dimension", "seconds", "si"]
+__all__ = ["DIMENSIONLESS", "Dimension", "Dimensioned", "Quantity", "dimension", "must_be_si", "seconds", "si"]
 
 Quantity = float | str
 """A float in SI, or a string with a unit."""
@@ -114,6 +114,29 @@ def dimension(unit: str) -> Dimension:
     return _unit(unit, repr(unit))[1]
 
 
+def must_be_si(unit: Any, where: str) -> None:
+    """Refuse a unit that is unknown or has a prefix: numbers are stored in SI.
+
+    Raises:
+        UnitError: the unit is another.
+
+    Example:
+        >>> must_be_si("ms", "parameter")
+        Traceback (most recent call last):
+        ...
+        spikelab.errors.UnitError: parameter: found the unit 'ms'; expected one without prefix, as in 's'; values are \
+kept in SI, and a string such as '10 ms' is turned into it
+    """
+    if not isinstance(unit, str):
+        raise UnitError(f"{where}: found {unit!r}; expected a unit as text, as in 's', or '1' for a plain number")
+    ten, found = _unit(unit, where)
+    if ten:
+        raise UnitError(
+            f"{where}: found the unit {unit!r}; expected one without prefix, as in {str(found)!r}; "
+            "values are kept in SI, and a string such as '10 ms' is turned into it"
+        )
+
+
 def si(value: Quantity, unit: str, where: str = "quantity") -> float:
     """Turn a quantity into a float in SI.
 
@@ -150,7 +173,9 @@ def si(value: Quantity, unit: str, where: str = "quantity") -> float:
                 raise TypeError
             result = float(value)
         except (TypeError, ValueError, OverflowError):
-            raise UnitError(f"{where}: found {value!r} of type {type(value).__name__}; expected {example}") from None
+            raise UnitError(
+                f"{where}: found {brief(value)} of type {type(value).__name__}; expected {example}"
+            ) from None
     if not math.isfinite(result):
         raise UnitError(f"{where}: found {value!r}; expected a finite number: {example}")
     return result

@@ -1,10 +1,24 @@
 import pickle
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+import spikelab as sl
 from spikelab import errors
-from spikelab.errors import FormatError, ShapeError, SpikelabError, UnitError, UnsupportedError, Violation, unknown_name
+from spikelab.errors import (
+    FormatError,
+    ShapeError,
+    SpikelabError,
+    UnitError,
+    UnsupportedError,
+    Violation,
+    brief,
+    unknown_name,
+)
+from spikelab.network import Network, Population, Projection
+from spikelab.neurons import LI, LIF
+from spikelab.ops import Linear
 
 RULE = Violation("no_bias", "projection a->b", "a bias of 10 numbers", "none", "fold it into the threshold")
 
@@ -18,7 +32,7 @@ def test_every_error_is_one_of_ours_and_of_the_kind_python_has_for_it() -> None:
     }
     for error, builtin in kinds.items():
         assert issubclass(error, SpikelabError) and issubclass(error, builtin)
-    assert set(errors.__all__) == {e.__name__ for e in kinds} | {"SpikelabError", "Violation", "unknown_name"}
+    assert set(errors.__all__) == {e.__name__ for e in kinds} | {"SpikelabError", "Violation", "brief", "unknown_name"}
 
 
 def test_a_format_error_carries_path_and_offset() -> None:
@@ -79,3 +93,30 @@ def test_errors_survive_the_way_back_from_a_worker_process(error: SpikelabError)
     back = pickle.loads(pickle.dumps(error))
     assert type(back) is type(error) and str(back) == str(error)
     assert vars(back) == vars(error)
+
+
+def test_what_holds_arrays_shows_shapes_and_no_numbers() -> None:
+    big = np.random.default_rng(0).normal(size=(40, 50))
+    projection = Projection("in", "out", (Linear(big),), delay=np.ones((40, 50), int))
+    model = LIF(tau_mem=np.full(40, 0.0123456))
+    net = Network(
+        {"in": Population((50,), kind="input"), "out": Population((40,), model, initial={"v": np.full(40, 0.7654321)})},
+        [projection],
+        1e-3,
+    )
+    found = sl.run(net, np.ones((3, 1, 50)))
+    whole = repr([net, *net.projections, *net.populations.values(), found, found.state, *projection.ops])
+    assert "array([" not in whole and "0.0123456" not in whole and "0.7654321" not in whole
+    for one in (net, found, found.state, projection, projection.ops[0], model, net.populations["out"]):
+        assert repr(one).startswith(type(one).__name__ + "(") and len(repr(one)) < 400, repr(one)
+    assert repr(net) == "Network(in (50,) input, out (40,) LIF; 1 projections, dt 0.001 s, exponential)"
+    assert repr(projection.ops[0]) == "Linear(weight=float32 array (40, 50), bias=None)"
+    assert repr(LI(tau_mem="5 ms")) == "LI(tau_mem=0.005, v_leak=0.0, input_gain='one')"
+    with pytest.raises(UnsupportedError, match=r"with model LIF\(tau_mem=float64 array \(40,\)"):
+        Population((40,), model, kind="input")
+    with pytest.raises(UnitError, match=r"NaN or infinity in float64 array \(40,\)"):
+        LIF(v_leak=np.full(40, np.nan))
+
+
+def test_a_long_value_is_cut() -> None:
+    assert len(brief(list(range(10**5)))) == len(brief("a" * 10**5)) == 400

@@ -376,3 +376,8 @@ def test_a_projection_of_another_network_has_no_label() -> None:
     whole = net({"b": Population((2,))}, Projection("in", "b"))
     with pytest.raises(UnsupportedError, match=r"Network\.label: found .* expected one of in->b; take it from"):
         whole.label(Projection("in", "b"))
+
+
+def test_a_delay_of_text_is_refused_in_steps() -> None:
+    with pytest.raises(UnsupportedError, match=r"delay: found '2 ms'; expected whole steps; divide by the dt"):
+        Projection("in", "out", delay="2 ms")

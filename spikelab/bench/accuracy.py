@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -45,13 +45,7 @@ def results(
 
     plan = recipe(dataset)
     found = find(dataset, root=root)
-    splits = list(_splits(found, plan, split))
-    for number in only:
-        if number not in [n for n, _, _ in splits]:
-            raise unknown_name(f"{split}: number", number, [str(n) for n, _, _ in splits])
-    for number, train, test in splits:
-        if only and number not in only:
-            continue
+    for number, train, test in _splits(found, plan, split, only):
         seed = number if split == "seeds" else plan.seed
         model = plan.model(train.shape, len(train.classes), seed)
         began = time.perf_counter()
@@ -75,26 +69,30 @@ def results(
         yield row | _back_ends(model, test, plan)
 
 
-def _splits(found: Any, plan: Any, split: str) -> Iterator[tuple[int, Any, Any]]:
-    options = {"dt": plan.dt, "steps": plan.steps, "late": plan.late}
-    if split == "seeds":
-        train, test = found.frames(**options)
-        for seed in range(3):
-            yield seed, train, test
-        return
+def _splits(found: Any, plan: Any, split: str, only: tuple[int, ...]) -> Iterator[tuple[int, Any, Any]]:
+    """Number, training and test frames of each part; made when its turn comes: all at once would fill the memory."""
     if split not in SPLITS:
         raise unknown_name("split", split, SPLITS)
+    options = {"dt": plan.dt, "steps": plan.steps, "late": plan.late}
+    if split == "seeds":
+        numbers = _wanted(split, range(3), only)
+        train, test = found.frames(**options)
+        yield from ((seed, train, test) for seed in numbers)
+        return
     everything = found.all_frames(**options)
     by = "index" if split == "folds" else "speaker"
     if by not in everything.metadata:
         raise unknown_name(f"split {split!r}: metadata", by, everything.metadata)
     group = everything.metadata["index"] % 5 if split == "folds" else everything.metadata["speaker"]
-    for number in np.unique(group).tolist():
-        yield (
-            number,
-            everything.subset(np.flatnonzero(group != number)),
-            everything.subset(np.flatnonzero(group == number)),
-        )
+    for number in _wanted(split, np.unique(group).tolist(), only):
+        yield number, everything.subset(group != number), everything.subset(group == number)
+
+
+def _wanted(split: str, numbers: Sequence[int], only: tuple[int, ...]) -> list[int]:
+    for number in only:
+        if number not in numbers:
+            raise unknown_name(f"{split}: number", number, [str(n) for n in numbers])
+    return [n for n in numbers if not only or n in only]
 
 
 def _counts(frames: Any) -> Any:

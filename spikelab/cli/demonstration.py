@@ -53,9 +53,9 @@ def demonstrate(output: Path, data: str | None, epochs: int | None, *, quiet: bo
     from spikelab.train.recipes import recipe
 
     console = Console(quiet=quiet, highlight=False)
-    output.mkdir(parents=True, exist_ok=True)
     name, found = _data(data)
     plan, kind = recipe(name), found.card["kind"]
+    output.mkdir(parents=True, exist_ok=True)
     train, test = found.frames(dt=plan.dt, steps=plan.steps, late=plan.late)
     console.print(f"[bold]1 data[/bold]     {name}: {kind}")
     console.print(f"           {len(train)} recordings to train on, {len(test)} to test")

@@ -43,28 +43,37 @@ def say(values: Mapping[str, Any], as_json: bool, text: str | None = None) -> No
         typer.echo(text if text is not None else "\n".join(f"{k}: {v}" for k, v in values.items()))
 
 
-# Arguments that the commands have as options, in the ways in which messages name them.
+# Arguments that the commands have as options, in the ways in which advice names them.
+_NAMES = "foreign|extensions|dt|root|if_convention"
 _ARGUMENTS = re.compile(
-    r"(?:as in )?(?:read|write)\(path, (\w+)=([^)]+)\)|\b(foreign|extensions|dt|root|if_convention)=(\S*)"
+    rf"(?P<example>as in )?(?:read|write)\(path, (?P<given>{_NAMES})=(?P<by>[^)]+)\)"
+    rf"|(?<![\w./\\-])(?P<name>{_NAMES})=(?P<value>'[^']*'|\w*)(?![\w./\\-])"
 )
 
 
 def as_options(message: str) -> str:
     """A message of the library in the words of the command line: `--extensions` where it says `extensions=True`.
 
+    Only the advice is changed, what stands behind the last semicolon of a line: what was found, paths above all,
+    is not ours.
+
     Example:
-        >>> as_options("leave dt out, or pass foreign=True; or pass it, as in read(path, dt='0.1 ms')")
-        "leave dt out, or pass --foreign; or pass it, as in --dt '0.1 ms'"
+        >>> as_options("foreign=True.nir: found dt 1 s; leave dt out, or pass foreign=True")
+        'foreign=True.nir: found dt 1 s; leave dt out, or pass --foreign'
+        >>> as_options("found none; pass it, as in read(path, dt='0.1 ms')")
+        "found none; pass it, as in --dt '0.1 ms'"
     """
 
     def option(found: re.Match[str]) -> str:
-        name, value = found[1] or found[3], found[2] or found[4]
-        said = f"--{name.replace('_', '-')}"
-        if value.startswith("True"):
-            return said + value.removeprefix("True")
-        return f"{'as in ' if found[0].startswith('as in') else ''}{said} {value}".rstrip()
+        name, value = found["given"] or found["name"], found["by"] or found["value"]
+        said = f"{found['example'] or ''}--{name.replace('_', '-')}"
+        return said if value == "True" else f"{said} {value}".rstrip()
 
-    return _ARGUMENTS.sub(option, message)
+    def advised(line: str) -> str:
+        found, semicolon, advice = line.rpartition("; ")
+        return found + semicolon + (_ARGUMENTS.sub(option, advice) if semicolon else advice)
+
+    return "\n".join(advised(line) for line in message.split("\n"))
 
 
 @contextmanager

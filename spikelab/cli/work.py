@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikelab.clocked import Float32, Run
-from spikelab.errors import FormatError, UnitError, unknown_name
-from spikelab.events.writing import check_place, whole_file
+from spikelab.errors import FormatError, UnitError, UnsupportedError, unknown_name
+from spikelab.files import check_place, whole_file
 from spikelab.hardware import nir
 from spikelab.hardware.accounting import EnergyReport, energy
 from spikelab.hardware.event_driven import EventDriven
@@ -40,6 +40,11 @@ def target(name: str, mode: str = "exact") -> Float32:
         UnsupportedError: unknown target or mode.
     """
     if name == "float":
+        if mode != "exact":
+            raise UnsupportedError(
+                f"--mode: found {mode!r} with --on float, which has no modes; expected --on event; add it, or leave "
+                "--mode out"
+            )
         return Float32()
     if name == "event":
         return EventDriven(mode, threads=os.cpu_count() or 1)  # type: ignore[arg-type]

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikelab.arrays import to_array
+from spikelab.arrays import short_repr, to_array
 from spikelab.counts import Counts
-from spikelab.errors import ShapeError, UnsupportedError
+from spikelab.errors import ShapeError, UnsupportedError, brief
 from spikelab.network import Network, Population
 from spikelab.neurons.model import NeuronModel
 
@@ -34,6 +34,8 @@ class RunState:
     history: Mapping[str, Array]
     step: int = 0
 
+    __repr__ = short_repr
+
     def select(self, rows: Any) -> RunState:
         """Keep the samples `rows` (one, several, a slice or a mask), in that order.
 
@@ -52,7 +54,8 @@ class RunState:
             return RunState(neurons, {n: h[:, rows] for n, h in self.history.items()}, self.step)
         except (IndexError, TypeError):
             raise ShapeError(
-                f"RunState.select: found rows {rows!r} that this state does not have; expected samples of its batch"
+                f"RunState.select: found rows {brief(rows)} that this state does not have; "
+                "expected samples of its batch"
             ) from None
 
 
@@ -73,6 +76,9 @@ class Run:
     state: RunState
     counts: Counts
     outputs: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return f"Run(spikes={brief(self.spikes)}, traces={brief(self.traces)}, outputs={self.outputs})"
 
     @property
     def output(self) -> Array:

@@ -60,6 +60,13 @@ class Network:
         object.__setattr__(self, "dt", seconds(self.dt, "Network.dt"))
         self.validate()
 
+    def __repr__(self) -> str:
+        populations = ", ".join(
+            f"{n} {p.shape} {type(p.model).__name__ if p.model is not None else p.kind}"
+            for n, p in self.populations.items()
+        )
+        return f"Network({populations}; {len(self.projections)} projections, dt {self.dt} s, {self.discretisation})"
+
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (dict(self.populations), self.projections, self.dt, self.discretisation)
 

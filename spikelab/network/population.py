@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from spikelab.arrays import is_whole, to_array
-from spikelab.errors import ShapeError, UnsupportedError, unknown_name
+from spikelab.arrays import is_whole, short_repr, to_array
+from spikelab.errors import ShapeError, UnsupportedError, brief, unknown_name
 from spikelab.neurons.model import NeuronModel, parameters, to_value
 
 __all__ = ["Kind", "Population"]
@@ -40,18 +40,23 @@ class Population:
     kind: Kind | None = None
     initial: Mapping[str, Any] = field(default_factory=dict)
 
+    __repr__ = short_repr
+
     def __post_init__(self) -> None:
         given: Any = self.shape.tolist() if isinstance(self.shape, np.ndarray) else self.shape
         shape = tuple(given) if isinstance(given, tuple | list) else (given,)
         if not shape or not all(is_whole(n) and n > 0 for n in shape):
-            raise ShapeError(f"Population.shape: found {self.shape!r}; expected whole numbers above zero, as in (128,)")
+            raise ShapeError(
+                f"Population.shape: found {brief(self.shape)}; expected whole numbers above zero, as in (128,)"
+            )
         object.__setattr__(self, "shape", tuple(int(n) for n in shape))
         kind: Any = ("neurons" if self.model is not None else "junction") if self.kind is None else self.kind
         if not isinstance(kind, str) or kind not in ("input", "neurons", "junction"):
             raise unknown_name("Population.kind", kind, ("input", "neurons", "junction"))
         if (kind == "neurons") != (self.model is not None):
             raise UnsupportedError(
-                f"Population: kind {kind!r} with model {self.model!r}; neurons need a model, nothing else takes one"
+                f"Population: kind {kind!r} with model {brief(self.model)}; "
+                "neurons need a model, nothing else takes one"
             )
         if self.model is not None and not isinstance(self.model, NeuronModel):
             raise UnsupportedError(

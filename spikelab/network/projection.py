@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from spikelab.arrays import to_array
-from spikelab.errors import ShapeError, UnsupportedError
+from spikelab.arrays import short_repr, to_array
+from spikelab.errors import ShapeError, UnsupportedError, brief
 from spikelab.ops import Linear, Op, Sparse
 
 __all__ = ["Projection"]
@@ -39,6 +39,8 @@ class Projection:
     port: str = "x"
     delay: Any = 0
 
+    __repr__ = short_repr
+
     def __post_init__(self) -> None:
         for what in ("pre", "post", "port"):
             if not isinstance(found := getattr(self, what), str):
@@ -54,6 +56,10 @@ class Projection:
                 )
         object.__setattr__(self, "ops", ops)
         where = f"projection {self.pre}->{self.post}: delay"
+        if isinstance(self.delay, str):
+            raise UnsupportedError(
+                f"{where}: found {self.delay!r}; expected whole steps; divide by the dt of the network, as in delay=2"
+            )
         try:
             delay = to_array(self.delay, where)
         except ShapeError as error:
@@ -61,7 +67,7 @@ class Projection:
         if delay.dtype.kind not in "iu":
             raise UnsupportedError(f"{where}: found {delay.dtype}; expected whole steps, as in delay=2")
         if delay.size == 0 or delay.min() < 0 or delay.max() > _MOST_STEPS:
-            raise UnsupportedError(f"{where} of {self.delay!r} steps; expected 0 to {_MOST_STEPS}")
+            raise UnsupportedError(f"{where} of {brief(self.delay)} steps; expected 0 to {_MOST_STEPS}")
         if delay.ndim == 0:
             object.__setattr__(self, "delay", int(delay))
             return

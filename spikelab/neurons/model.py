@@ -18,9 +18,9 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 
-from spikelab.arrays import to_array
-from spikelab.errors import ShapeError, UnitError, unknown_name
-from spikelab.units import Dimensioned, dimension, si
+from spikelab.arrays import short_repr, to_array
+from spikelab.errors import ShapeError, UnitError, UnsupportedError, brief, unknown_name
+from spikelab.units import Dimensioned, dimension, must_be_si, si
 
 __all__ = [
     "MATHS",
@@ -97,7 +97,11 @@ def parameter(default: Value, *, unit: str, doc: str, positive: bool = False) ->
         unit: SI unit; `"1"` for a plain number.
         doc: what it is, in a few words.
         positive: refuse values that are not above zero.
+
+    Raises:
+        UnitError: an unknown unit, or one with a prefix.
     """
+    must_be_si(unit, f"parameter(doc={doc!r})")
     return field(default=default, metadata={"unit": unit, "doc": doc, "positive": positive})
 
 
@@ -171,7 +175,9 @@ def to_value(value: Value, unit: str, where: str) -> Any:
     numbers = np.array(numbers, np.float64)
     numbers.setflags(write=False)
     if not np.isfinite(numbers).all():
-        raise UnitError(f"{where}: found NaN or infinity in {value!r}; expected finite numbers in {unit}; mend them")
+        raise UnitError(
+            f"{where}: found NaN or infinity in {brief(value)}; expected finite numbers in {unit}; mend them"
+        )
     return value if tensor else numbers
 
 
@@ -197,7 +203,18 @@ class NeuronModel:
     output_unit: ClassVar[str] = "1"
     spiking: ClassVar[bool] = True
 
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "__repr__" not in vars(cls):  # before the dataclass gives it one that prints all numbers
+            cls.__repr__ = short_repr  # type: ignore[method-assign]
+
     def __post_init__(self) -> None:
+        bare = [n for cls in type(self).__mro__ for n, v in vars(cls).items() if isinstance(v, dataclasses.Field)]
+        if bare:
+            raise UnsupportedError(
+                f"{type(self).__name__}: found {', '.join(bare)} in a class that is no dataclass; expected one; "
+                "add @dataclass(frozen=True, eq=False) above the class"
+            )
         for f in dataclasses.fields(self):
             where, value = f"{type(self).__name__}.{f.name}", getattr(self, f.name)
             if "unit" in f.metadata:

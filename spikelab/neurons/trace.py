@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from spikelab.errors import UnsupportedError
+from spikelab.errors import UnsupportedError, brief
 from spikelab.neurons.model import NeuronModel
 from spikelab.neurons.primitives import PRIMITIVES
 
@@ -241,13 +241,15 @@ def trace(
             f"{name}.step: {error}; expected + - * and primitives of f that give an output and a {model.State.__name__}"
         ) from error
     if not isinstance(result, tuple) or len(result) != 2:
-        raise UnsupportedError(f"{name}.step: it returns {result!r}; expected an output and a {model.State.__name__}")
+        raise UnsupportedError(
+            f"{name}.step: it returns {brief(result)}; expected an output and a {model.State.__name__}"
+        )
     z, new = result
     if not isinstance(new, model.State):
-        raise UnsupportedError(f"{name}.step: the new state is {new!r}; expected {model.State.__name__}{states}")
+        raise UnsupportedError(f"{name}.step: the new state is {brief(new)}; expected {model.State.__name__}{states}")
     for what, value in {"the output": z, **{f"state {n}": v for n, v in zip(states, new, strict=True)}}.items():
         if not isinstance(value, Symbol):
-            raise UnsupportedError(f"{name}.step: {what} is {value!r}; expected a value made from x, s, c")
+            raise UnsupportedError(f"{name}.step: {what} is {brief(value)}; expected a value made from x, s, c")
     roots = [z.index, *(v.index for v in new)]
     used = [tape.nodes[i].args[0] for i in tape.live(roots) if tape.nodes[i].op == "coefficient"]
     order = [n for n in model.Coefficients._fields if n in used]

@@ -61,7 +61,7 @@ def compare(module: torch.nn.Module, net: Network, x: Any) -> Agreement:
     Raises:
         UnitError: module and network have another dt.
         ShapeError: the input does not fit the network.
-        UnsupportedError: something else than a module and a network.
+        UnsupportedError: something else than a module and a network, or a module without neuron layers.
 
     Example:
         >>> from spikelab import nn
@@ -75,4 +75,9 @@ def compare(module: torch.nn.Module, net: Network, x: Any) -> Agreement:
         raise UnsupportedError(f"compare: found {type(module).__name__} as module; expected a torch module")
     check_dt(module, net.dt, "compare: network")
     (array,) = as_inputs(net, x).values()
-    return agreement(net, array, layer_spikes(module, net, torch.tensor(array, dtype=torch.float32)))
+    spikes = layer_spikes(module, net, torch.tensor(array, dtype=torch.float32))
+    if not spikes:
+        raise UnsupportedError(
+            "compare: found no neuron layer in the module, so no spikes to compare; expected one; add nn.LIF(), say"
+        )
+    return agreement(net, array, spikes)

@@ -57,14 +57,27 @@ class ArrayFrames:
     dt: float | None = None
 
     def __init__(self, x: Any, labels: Any) -> None:
+        if np.iterable(labels) and isinstance(next(iter(labels), None), str):
+            raise ShapeError(
+                "data: found labels of text; expected class numbers from 0; "
+                "number them with names, labels = np.unique(labels, return_inverse=True)"
+            )
         self.x, labels = to_array(x, "data: x"), to_array(labels, "data: labels")
         if self.x.ndim < 3:
             raise ShapeError(
                 f"data: found x of shape {self.x.shape}; expected [T, N, *shape]; add axes with x[:, None]"
             )
-        if self.x.dtype.kind == "f" and not np.isfinite(self.x).all():
-            bad = np.argwhere(~np.isfinite(self.x))[0].tolist()
-            raise ShapeError(f"data: found {self.x[tuple(bad)]} in x at {bad}; expected finite numbers; mend the data")
+        if not self.x.size:
+            raise ShapeError(
+                f"data: found x of shape {self.x.shape}, which is empty; expected at least one step and one sample; "
+                "look at what was selected"
+            )
+        most = float(np.finfo(np.float32).max)  # batches are float32
+        if self.x.dtype.kind == "f" and not (-most <= self.x.min() and self.x.max() <= most):
+            bad = np.argwhere(~(np.abs(self.x) <= most))[0].tolist()
+            raise ShapeError(
+                f"data: found {self.x[tuple(bad)]} in x at {bad}; expected finite float32 numbers; mend the data"
+            )
         self.labels = _class_numbers(labels, self.x.shape)
 
     def __len__(self) -> int:

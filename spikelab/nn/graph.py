@@ -10,7 +10,7 @@ from torch import Tensor
 
 from spikelab import ops
 from spikelab.errors import ShapeError, UnsupportedError
-from spikelab.network import Network, Projection
+from spikelab.network import Network, Projection, must_be_network
 from spikelab.nn.layers import AvgPool2d, Conv2d, Flatten, SumPool2d
 from spikelab.nn.neuron import LayerState, Neuron, must_be_tensor
 from spikelab.nn.surrogate import Surrogate
@@ -259,7 +259,7 @@ def from_network(net: Network, surrogate: str | Surrogate = "superspike") -> Net
         A module with the weights as parameters; `nn.to_network` turns it back with the weights it then has.
 
     Raises:
-        UnsupportedError: what torch layers cannot say, by name.
+        UnsupportedError: something else than a network, or what torch layers cannot say, by name.
 
     Example:
         >>> from spikelab import nn
@@ -270,4 +270,5 @@ def from_network(net: Network, surrogate: str | Surrogate = "superspike") -> Net
         >>> nn.to_network(module, 3).projections[0].ops[0].weight[0]
         array([0.5, 0.5, 0.5], dtype=float32)
     """
+    must_be_network(net, "from_network")
     return NetworkModule(net, surrogate)

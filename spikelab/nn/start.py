@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from numbers import Real
 
 import torch
 
-from spikelab.errors import UnitError
+from spikelab.errors import UnitError, UnsupportedError
 from spikelab.nn.neuron import Neuron
 
 __all__ = ["initialise"]
@@ -28,10 +29,15 @@ def initialise(
 
     Raises:
         UnitError: a gain that is not above zero.
+        UnsupportedError: no module.
     """
+    if not isinstance(module, torch.nn.Module):
+        raise UnsupportedError(
+            f"initialise: found {type(module).__name__}; expected a torch module; pass one, as in nn.Sequential(...)"
+        )
     for name, value in (("gain", gain), ("recurrent_gain", recurrent_gain), ("readout_gain", readout_gain)):
-        if not value > 0:
-            raise UnitError(f"initialise: found {name}={value}; expected a number above zero")
+        if isinstance(value, bool) or not isinstance(value, Real) or not 0 < value < math.inf:
+            raise UnitError(f"initialise: found {name}={value!r}; expected a number above zero")
     weighted = [m for m in module.modules() if isinstance(m, torch.nn.Linear | torch.nn.Conv2d)]
     for m in weighted:
         fan_in = m.weight[0].numel()

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikelab.arrays import is_whole
-from spikelab.errors import ShapeError
+from spikelab.errors import ShapeError, brief
 from spikelab.ops.op import Op, Shape, real_array, real_bias, size
 from spikelab.ops.scatter import Conv
 
@@ -22,7 +22,9 @@ def _pair(value: Any, where: str, least: int) -> Pair:
     given = value.tolist() if isinstance(value, np.ndarray) else value
     pair = given if isinstance(given, tuple | list) else (given, given)
     if len(pair) != 2 or not all(is_whole(v) and v >= least for v in pair):
-        raise ShapeError(f"{where}: found {value!r}; expected an integer from {least} on; write one, or two as (y, x)")
+        raise ShapeError(
+            f"{where}: found {brief(value)}; expected an integer from {least} on; write one, or two as (y, x)"
+        )
     return int(pair[0]), int(pair[1])
 
 

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from spikelab.arrays import to_array
+from spikelab.arrays import short_repr, to_array
 from spikelab.errors import ShapeError, UnsupportedError
 
 __all__ = ["CSR", "Op", "OpCount", "Operand", "Shape", "operand_of", "real_array", "real_bias", "size"]
@@ -120,6 +120,11 @@ class Op:
 
     linear: ClassVar[bool] = True
     weighted: ClassVar[bool] = False
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "__repr__" not in vars(cls):  # before the dataclass gives it one that prints all numbers
+            cls.__repr__ = short_repr  # type: ignore[method-assign]
 
     @property
     def kind(self) -> str:

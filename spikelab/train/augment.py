@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spikelab.errors import ShapeError, UnitError
+from spikelab.arrays import is_whole
+from spikelab.errors import ShapeError, UnitError, brief
 
 __all__ = ["ChannelWarp", "ImageShift", "ImageWarp", "SpikeDrop", "TimeWarp", "Transform", "augmented"]
 
@@ -28,7 +29,7 @@ _MOST_SHIFT = 1024  # steps, channels or pixels: beyond it nothing is left of a 
 def _within(name: str, most: float, **values: float) -> None:
     for key, value in values.items():
         if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= value <= most:
-            raise UnitError(f"{name}: found {key}={value!r}; expected a number from 0 to {most}; choose one")
+            raise UnitError(f"{name}: found {key}={brief(value)}; expected a number from 0 to {most}; choose one")
 
 
 def _draw(rng: np.random.Generator, samples: int, width: float) -> Tensor:
@@ -123,7 +124,7 @@ class ImageShift:
     pixels: int = 2
 
     def __post_init__(self) -> None:
-        if isinstance(self.pixels, bool) or not isinstance(self.pixels, int):
+        if not is_whole(self.pixels):
             raise UnitError(f"ImageShift: found pixels={self.pixels!r}; expected a whole number from 0")
         _within("ImageShift", _MOST_SHIFT, pixels=self.pixels)
 

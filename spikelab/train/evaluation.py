@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from spikelab.errors import ShapeError, UnsupportedError
 from spikelab.nn.data import Frames, batches, frames
 from spikelab.nn.layers import evaluating
-from spikelab.nn.neuron import Neuron, check_dt
+from spikelab.nn.neuron import Neuron, check_dt, set_dt
 from spikelab.train.losses import model_scores, must_be_model
 from spikelab.train.settings import whole
 
@@ -88,7 +88,7 @@ class Rates:
         return {n: self.sums[n] / max(self.calls[n], 1) for n in self.layers}
 
 
-def check_data(model: torch.nn.Module, data: Frames, readout: str, where: str) -> None:
+def check_data(model: torch.nn.Module, data: Frames, readout: str, where: str, *, take_dt: bool = False) -> None:
     """Refuse data that do not fit the model: their dt, the shape of one sample, the largest label.
 
     Args:
@@ -96,6 +96,7 @@ def check_data(model: torch.nn.Module, data: Frames, readout: str, where: str) -
         data: the samples.
         readout: see `scores`.
         where: the function that was called.
+        take_dt: give the data's dt to layers that have none.
 
     Raises:
         ShapeError: the shape of a sample, of the output, or a label.
@@ -105,6 +106,8 @@ def check_data(model: torch.nn.Module, data: Frames, readout: str, where: str) -
     dt = getattr(data, "dt", None)
     if dt is not None:
         check_dt(model, float(dt), f"{where}: data")
+        if take_dt:
+            set_dt(model, float(dt))
     x, _ = next(batches(data, 1))
     with evaluating(model), torch.no_grad():
         outputs = model_scores(model, x, readout, where).shape[1]

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,13 @@ import torch
 from torch import Tensor
 
 from spikelab.errors import FormatError, ShapeError, UnsupportedError
-from spikelab.events.writing import check_place
+from spikelab.files import check_place, file_name, make_folder
 from spikelab.nn.data import Frames, batches, frames
-from spikelab.nn.neuron import check_dt, set_dt
 from spikelab.train.augment import Transform, augmented
-from spikelab.train.checkpoint import Checkpoint, load_checkpoint, make_folder, restore, save_checkpoint
+from spikelab.train.checkpoint import Checkpoint, load_checkpoint, restore, save_checkpoint
 from spikelab.train.evaluation import Rates, check_data, evaluate
 from spikelab.train.losses import model_scores, must_be_model
-from spikelab.train.settings import Settings
+from spikelab.train.settings import Settings, takes
 
 __all__ = ["Epoch", "fit", "one_cycle"]
 
@@ -112,12 +112,17 @@ def fit(
         seed=seed,
     )
     must_be_model(model, "fit")
+    if not isinstance(progress, bool):
+        raise UnsupportedError(f"fit: found progress={progress!r}; expected True or False; choose one")
+    if on_epoch is not None and not takes(on_epoch, {}):
+        raise UnsupportedError(
+            f"fit: found on_epoch={on_epoch!r}; expected a function of one row of the history; pass print, say"
+        )
+    if checkpoint is not None:
+        file_name(checkpoint)
     run = _Run(model, _optimiser(model, settings), frames(train), settings)
     for part in (run.data, *([] if validation is None else [frames(validation)])):
-        if getattr(part, "dt", None) is not None:
-            check_dt(model, part.dt, "fit: data")  # type: ignore[attr-defined]
-            set_dt(model, part.dt)  # type: ignore[attr-defined]
-        check_data(model, part, readout, "fit")
+        check_data(model, part, readout, "fit", take_dt=True)
     facts = {} if checkpoint is None else run.facts()
     history: list[Epoch] = []
     if checkpoint is not None:
@@ -198,7 +203,13 @@ class _Run:
     def _set_rate(self, done: int) -> float:
         """Give the optimiser the learning rate after so many updates."""
         share = done / max(self.settings.epochs * self.updates - 1, 1)
-        rate = self.settings.lr * self.settings.schedule(share)
+        factor = self.settings.schedule(share)
+        if isinstance(factor, bool) or not isinstance(factor, Real):
+            raise UnsupportedError(
+                f"fit: found {factor!r} from schedule at {share:.3f} of the run; expected a number; "
+                "return a factor on lr"
+            )
+        rate = self.settings.lr * float(factor)
         if not (math.isfinite(rate) and rate >= 0):
             raise UnsupportedError(
                 f"fit: found a learning rate of {rate} at {share:.3f} of the run; expected a number from 0; "

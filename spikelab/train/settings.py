@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
@@ -10,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from spikelab.errors import UnsupportedError, unknown_name
+from spikelab.arrays import is_whole
+from spikelab.errors import UnsupportedError, brief, unknown_name
 from spikelab.train.augment import Transform
 from spikelab.train.losses import READOUTS
 
-__all__ = ["Settings", "whole"]
+__all__ = ["Settings", "takes", "whole"]
 
 
 def whole(value: Any, name: str, least: int) -> int:
@@ -27,12 +29,30 @@ def whole(value: Any, name: str, least: int) -> int:
         >>> whole(np.int64(3), "fit: epochs", 1)
         3
     """
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+    if not is_whole(value) or value < least:
         where, _, argument = name.rpartition(": ")
         raise UnsupportedError(
-            f"{where}: found {argument}={value!r}; expected a whole number from {least}; pass {max(least, 1)}, say"
+            f"{where}: found {argument}={brief(value)}; expected a whole number from {least}; pass {max(least, 1)}, say"
         )
     return int(value)
+
+
+def takes(function: Any, *arguments: Any) -> bool:
+    """Whether a function can be called with these arguments, as far as it says.
+
+    Example:
+        >>> takes(lambda x, rng: x, 1, 2), takes(lambda x: x, 1, 2), takes(3)
+        (True, False, False)
+    """
+    if not callable(function):
+        return False
+    try:
+        inspect.signature(function).bind(*arguments)
+    except TypeError:
+        return False
+    except ValueError:  # some of those that are written in C do not say
+        return True
+    return True
 
 
 @dataclass(frozen=True)
@@ -81,19 +101,22 @@ class Settings:
             number = isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
             beyond = number and ((name == "lr" and value == 0) or (name == "label_smoothing" and value >= 1))
             if not number or value < 0 or beyond:
-                raise UnsupportedError(f"fit: found {name}={value!r}; expected a finite number {expected}; change it")
+                raise UnsupportedError(
+                    f"fit: found {name}={brief(value)}; expected a finite number {expected}; change it"
+                )
             object.__setattr__(self, name, float(value))
         if self.readout not in READOUTS:
             raise unknown_name("readout", self.readout, READOUTS)
-        if not callable(self.schedule):
+        if not takes(self.schedule, 0.0):
             raise UnsupportedError(
                 f"fit: found schedule={self.schedule!r}; expected a function of the share of the run done; "
                 "pass lambda share: 1.0 for a constant rate"
             )
         for transform in transforms:
-            if isinstance(transform, type) or not callable(transform):
+            if isinstance(transform, type) or not takes(transform, None, None):
                 raise UnsupportedError(
-                    f"fit: found {transform!r} in augment; expected a transform (x, rng) -> x; pass (SpikeDrop(),), say"
+                    f"fit: found {transform!r} in augment; expected a transform of x [T, B, ...] and a generator; "
+                    "pass SpikeDrop(), or lambda x, rng: x"
                 )
         object.__setattr__(self, "augment", transforms)
 

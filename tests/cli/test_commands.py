@@ -198,3 +198,25 @@ def test_an_input_of_another_dt_is_refused(model: Path, inputs: Path, tmp_path: 
     assert call("run", model, "--input", tmp_path / "fits.npz", "--output", tmp_path / "o.npz").exit_code == 0
     result = call("run", model, "--input", tmp_path / "other.npz", "--output", tmp_path / "o.npz")
     assert result.exit_code == 1 and "binned at dt 0.005 s; expected 0.001 s" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["foreign=True.npz", "dt=5.npz", "foreign=True", "root=, extensions=True; x.npz"])
+def test_a_file_name_is_printed_as_it_is(name: str, model: Path, tmp_path: Path) -> None:
+    (tmp_path / name).write_text("no npz")
+    for bad in (tmp_path / name, tmp_path / "none" / name):
+        result = call("run", model, "--input", bad, "--output", tmp_path / "out.npz")
+        assert result.exit_code == 1 and str(bad) in result.stderr, result.stderr
+
+
+def test_advice_of_the_commands(model: Path, inputs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "o.npz"
+    for arguments, words in (
+        (("energy", model, "--input", inputs, "--costs", "b.py"), "your own PATH.toml"),
+        (("events", "info", inputs), "found arrays of NumPy (.npz); expected a recording"),
+        (("export", model, "--output", tmp_path), "is a folder; expected the name of a file; add one"),
+        (("run", model, "--input", inputs, "--output", out, "--mode", "fast"), "--mode: found 'fast' with --on float"),
+        (("demo", "--data", "nope", "--output", tmp_path / "new"), "nope"),
+    ):
+        result = call(*arguments)
+        assert result.exit_code == 1 and words in result.stderr, result.output
+    assert not out.exists() and not (tmp_path / "new").exists()

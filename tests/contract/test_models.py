@@ -148,3 +148,76 @@ def test_the_contract_finds_a_mistake(mistake: str, error: type[Exception], mess
 def test_a_drive_too_small_to_spike_is_no_proof() -> None:
     with pytest.raises(AssertionError, match="the output is 0 throughout, which proves nothing; use a larger drive"):
         check_model(replace(LIF(), v_threshold=1e6))
+
+
+class FirstState(NamedTuple):
+    """v: membrane [V]."""
+
+    v: Any
+
+
+class FirstCoefficients(NamedTuple):
+    """a: decay; v_threshold [V]."""
+
+    a: Any
+    v_threshold: Any
+
+
+def first_step(x: Any, s: Any, c: Any, f: Any) -> Any:
+    v = c.a * s.v + x
+    z = f.spike(v - c.v_threshold)
+    return z, FirstState(v - z * c.v_threshold)
+
+
+def first(**changes: Any) -> NeuronModel:
+    """A user's first neuron; a part that is None is forgotten."""
+    parts: dict[str, Any] = {
+        "__annotations__": {"tau": Any},
+        "tau": parameter(20e-3, unit="s", doc="time constant"),
+        "State": FirstState,
+        "Coefficients": FirstCoefficients,
+        "state_units": ("V",),
+        "coefficient_units": ("1", "V"),
+        "step": staticmethod(first_step),
+        "coefficients": lambda self, dt, how, m=MATHS: FirstCoefficients(decay(self.tau, dt, how, m), 1.0),
+        "initial": lambda self: FirstState(0.0),
+    }
+    parts = {k: v for k, v in (parts | changes).items() if v is not None}
+    made: Any = dataclass(frozen=True, eq=False)(type("First", (NeuronModel,), parts))
+    return made()  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"State": None}, r"First.State: found none; expected a NamedTuple .*write class FirstState\(NamedTuple\)"),
+        ({"Coefficients": None}, r"First.Coefficients: found none; expected a NamedTuple"),
+        ({"State": tuple}, r"First.State: found <class 'tuple'>; expected a NamedTuple"),
+        ({"step": None}, r"First.step: found none; expected a function; add def step\(x, s, c, f\)"),
+        ({"initial": None}, r"First.initial: found none; expected a function; add def initial\(self\)"),
+        ({"coefficients": None}, r"First.coefficients: found none; expected a function; add def coefficients\("),
+        ({"initial": lambda self: (0.0,)}, r"First.initial: found a tuple; expected a FirstState\(v\); return one"),
+        (
+            {"coefficients": lambda self, dt, how, m=MATHS: FirstCoefficients(0.5)},  # type: ignore[call-arg]
+            r"First.coefficients: .*missing 1 required .*'v_threshold'; expected a FirstCoefficients\(a, v_threshold\)",
+        ),
+        ({"initial": lambda self: FirstState()}, r"First.initial: .*missing.*'v'; expected a FirstState\(v\)"),  # type: ignore[call-arg]
+    ],
+)
+def test_what_a_first_neuron_lacks_is_said(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(UnsupportedError, match=message):
+        check_model(first(**changes))
+
+
+def test_parameters_without_a_dataclass_are_refused() -> None:
+    class Forgotten(NeuronModel):
+        tau: Any = parameter(20e-3, unit="s", doc="time constant")
+
+    with pytest.raises(UnsupportedError, match=r"Forgotten: found tau in a class .*add @dataclass\(frozen"):
+        Forgotten()
+
+
+@pytest.mark.parametrize("unit", ["sec", "ms", "", 3, None, "V/sec"])
+def test_a_parameter_has_a_known_unit_without_prefix(unit: Any) -> None:
+    with pytest.raises(UnitError, match=r"parameter\(doc='time'\): found .*; expected (one of s|one without|a unit)"):
+        parameter(20e-3, unit=unit, doc="time")

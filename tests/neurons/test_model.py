@@ -41,7 +41,7 @@ WRONG = {
     "zero": ("tau_mem", 0, r"LIF\.tau_mem: found 0\.0 s; expected a value above zero"),
     "negative in an array": ("tau_mem", np.array([1.0, -2.0]), r"found -2\.0 s; expected a value above zero"),
     "NaN": ("v_leak", math.nan, r"LIF\.v_leak: found nan; expected a finite number"),
-    "NaN in an array": ("v_leak", np.array([0.0, math.nan]), r"LIF\.v_leak: found NaN or infinity in array"),
+    "NaN in an array": ("v_leak", np.array([0.0, math.nan]), r"LIF\.v_leak: found NaN or infinity in float64 array"),
     "NaN in a tensor": ("v_leak", torch.tensor(math.nan), r"LIF\.v_leak: found NaN or infinity in tensor\(nan\)"),
     "text in an array": ("v_leak", np.array(["1 V"]), r"LIF\.v_leak: found dtype <U3; expected real numbers"),
     "a list": ("v_leak", [0.1, 0.2], r"LIF\.v_leak: found \[0\.1, 0\.2\] of type list; expected a float in V"),

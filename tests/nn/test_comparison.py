@@ -92,3 +92,10 @@ def test_what_is_no_module_network_or_input_is_refused() -> None:
     for bad in ("spikes", [[1], [1, 2]], torch.ones(4, 1, 5)):
         with pytest.raises(ShapeError):
             nn.compare(module, net, bad)
+
+
+def test_a_module_without_neurons_has_nothing_to_compare() -> None:
+    module = nn.Sequential(nn.Linear(3, 2))
+    net = nn.to_network(module, 3, dt="1 ms")
+    with pytest.raises(UnsupportedError, match=r"compare: found no neuron layer in the module.*add nn\.LIF"):
+        nn.compare(module, net, torch.ones(4, 1, 3))

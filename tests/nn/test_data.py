@@ -43,7 +43,7 @@ def test_tensors_are_taken_and_frames_pass_as_they_are() -> None:
         (X, LABELS.astype(float), "float64"),
         (X, LABELS - 1, "class numbers from 0"),
         (X, np.eye(7, dtype=int), r"shape \(7, 7\)"),
-        (X[:, :0], LABELS[:0], "class numbers"),
+        (X[:, :0], LABELS[:0], "which is empty"),
     ],
 )
 def test_data_that_do_not_fit_are_refused(x: Any, labels: Any, message: str) -> None:
@@ -92,3 +92,25 @@ def test_labels_of_frames_of_ones_own_are_checked_too() -> None:
     own.labels = LABELS - 1
     with pytest.raises(ShapeError, match="from -1"):
         frames(own)
+
+
+@pytest.mark.parametrize("value", [1e39, -1e300, np.nan, np.inf])
+def test_numbers_that_float32_does_not_hold_are_refused(value: float) -> None:
+    x = X.astype(np.float64)
+    x[2, 1, 0] = value
+    with pytest.raises(ShapeError, match=r"data: found .* in x at \[2, 1, 0\]; expected finite float32 numbers"):
+        ArrayFrames(x, LABELS)
+    assert np.isfinite(ArrayFrames(np.full((2, 1, 1), 3.4e38), [0]).batch([0])[0]).all()
+
+
+@pytest.mark.parametrize(
+    ("x", "labels", "message"),
+    [
+        (np.zeros((4, 0, 3)), [], r"found x of shape \(4, 0, 3\), which is empty; .*look at what was selected"),
+        (np.zeros((0, 2, 3)), [0, 1], r"found x of shape \(0, 2, 3\), which is empty"),
+        (np.zeros((4, 2, 3)), ["cat", "dog"], r"found labels of text; .*np\.unique\(labels, return_inverse=True\)"),
+    ],
+)
+def test_empty_data_and_labels_of_text_are_refused_with_advice(x: Any, labels: Any, message: str) -> None:
+    with pytest.raises(ShapeError, match=message):
+        ArrayFrames(x, labels)

@@ -177,3 +177,9 @@ def test_the_module_gives_its_network_back_with_the_weights_it_has_now() -> None
         nn.to_network(module, 5)
     with pytest.raises(UnitError, match=r"to_network: found dt 0.002 s"):
         nn.to_network(module, (2, 6, 4), dt="2 ms")
+
+
+@pytest.mark.parametrize("wrong", [None, 3, "net", nn.Sequential(nn.Linear(3, 2))])
+def test_what_is_no_network_is_refused(wrong: Any) -> None:
+    with pytest.raises(UnsupportedError, match=r"from_network: found \w+; expected a Network"):
+        nn.from_network(wrong)

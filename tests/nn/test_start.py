@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
 
 from spikelab import nn
-from spikelab.errors import UnitError
+from spikelab.errors import UnitError, UnsupportedError
 
 
 def model() -> nn.Sequential:
@@ -60,3 +61,15 @@ def test_a_start_with_it_spikes_where_torchs_own_stays_silent() -> None:
 def test_a_gain_that_is_not_above_zero_is_refused(name: str, bad: float) -> None:
     with pytest.raises(UnitError, match=f"found {name}="):
         nn.initialise(model(), **{name: bad})
+
+
+@pytest.mark.parametrize("wrong", [None, 3, nn.LIF, [nn.Linear(3, 2)]])
+def test_what_is_no_module_is_refused(wrong: Any) -> None:
+    with pytest.raises(UnsupportedError, match=r"initialise: found \w+; expected a torch module"):
+        nn.initialise(wrong)
+
+
+@pytest.mark.parametrize("gain", [None, "2", float("nan"), float("inf"), 0, -1, True])
+def test_a_gain_is_a_number_above_zero(gain: Any) -> None:
+    with pytest.raises(UnitError, match=r"initialise: found gain=.*; expected a number above zero"):
+        nn.initialise(nn.Linear(3, 2), gain=gain)

@@ -254,7 +254,7 @@ def test_labels_out_of_range_are_refused_before_anything_is_trained(which: str) 
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ((task()[0][:, :0], task()[1][:0]), "labels"),
+        ((task()[0][:, :0], task()[1][:0]), "which is empty"),
         ((task()[0], task()[1][:-1]), "labels"),
         ((task()[0][0], task()[1]), r"\[T, N, \*shape\]"),
         (None, "NoneType"),
@@ -417,3 +417,28 @@ def test_a_loss_without_gradient_and_a_rate_that_is_no_number_are_refused() -> N
 def test_a_transform_that_returns_something_else_is_named() -> None:
     with pytest.raises(ShapeError, match="augment: found NoneType"):
         sl.fit(model(), task(), **{**SETTINGS, "augment": lambda x, rng: None})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "error", "message"),
+    [
+        ("on_epoch", 3, UnsupportedError, r"fit: found on_epoch=3; expected a function of one row"),
+        ("on_epoch", lambda: None, UnsupportedError, r"fit: found on_epoch=.*; expected a function of one row"),
+        ("checkpoint", 3, FormatError, r"3: is no file name; expected text or a Path"),
+        ("progress", "no", UnsupportedError, r"fit: found progress='no'; expected True or False"),
+        ("progress", 0, UnsupportedError, r"fit: found progress=0; expected True or False"),
+        (
+            "schedule",
+            lambda share: "1",
+            UnsupportedError,
+            r"fit: found '1' from schedule at 0.000 of the run",
+        ),
+        ("schedule", lambda share: None, UnsupportedError, r"fit: found None from schedule"),
+    ],
+)
+def test_what_is_called_or_written_is_checked_before_training(name: str, value: Any, error: Any, message: str) -> None:
+    net = model()
+    before = [p.detach().clone() for p in net.parameters()]
+    with pytest.raises(error, match=message):
+        sl.fit(net, task(), **{"epochs": 1, "progress": False, name: value})
+    assert all(torch.equal(a, b) for a, b in zip(before, net.parameters(), strict=True))

@@ -47,7 +47,7 @@ GOOD: dict[str, Any] = {
         ("readout", "meam", "did you mean 'mean'"),
         ("augment", None, "found None in augment"),
         ("augment", "shift", "found 's' in augment"),
-        ("augment", (SpikeDrop,), r"SpikeDrop'> in augment; .*pass \(SpikeDrop\(\),\)"),
+        ("augment", (SpikeDrop,), r"SpikeDrop'> in augment; .*pass SpikeDrop\(\)"),
     ],
 )
 def test_a_bad_setting_is_refused_by_name(name: str, bad: Any, message: str) -> None:
@@ -64,3 +64,17 @@ def test_numbers_of_numpy_can_be_kept_in_a_checkpoint() -> None:
     facts = json.loads(json.dumps(made.facts()))
     assert (facts["epochs"], facts["lr"], facts["schedule"]) == (3, 0.5, "one_cycle")
     assert facts["augment"] == ["SpikeDrop(share=0.2)"]
+
+
+@pytest.mark.parametrize("schedule", [3, None, lambda: 1.0, lambda a, b: a])
+def test_a_schedule_takes_the_share_done(schedule: Any) -> None:
+    with pytest.raises(UnsupportedError, match=r"fit: found schedule=.*; expected a function of the share"):
+        Settings(**GOOD | {"schedule": schedule})
+
+
+@pytest.mark.parametrize("transform", [lambda x: x, lambda: 0, lambda x, rng, more: x])
+def test_a_transform_takes_input_and_generator(transform: Any) -> None:
+    for augment in (transform, (SpikeDrop(), transform)):
+        with pytest.raises(UnsupportedError, match=r"in augment; expected a transform .*lambda x, rng: x"):
+            Settings(**GOOD | {"augment": augment})
+    assert Settings(**GOOD | {"augment": lambda x, rng, share=0.1: x}).augment
