@@ -196,7 +196,7 @@ def test_random_networks_hold_every_op_and_neuron() -> None:
     ops = {op.kind for net in nets for p in net.projections for op in p.ops}
     assert ops == {"Linear", "Sparse", "Scale", "Conv2d", "SumPool2d", "AvgPool2d", "Flatten"}
     models = {type(p.model).__name__ for net in nets for p in net.populations.values()}
-    assert models == {"LIF", "IF", "LI", "CubaLIF", "NoneType"}
+    assert models == {"LIF", "IF", "LI", "CubaLIF", "CubaLI", "NoneType"}
     assert any(len(net.outputs) > 1 for net in nets) and any(len(net.inputs) > 1 for net in nets)
     assert any(not isinstance(p.delay, int) for net in nets for p in net.projections)
     flags = {(f, v) for net in nets for p in net.populations.values() if p.model for f, v in p.model.flags().items()}
