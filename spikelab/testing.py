@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -53,7 +53,7 @@ def check_model(
     dt: Quantity = 1e-3,
     steps: int = 200,
     neurons: int = 64,
-    drive: float = 0.4,
+    drive: float | Mapping[str, float] = 0.4,
     seed: int = 0,
     discretisations: Sequence[str] = ("exponential", "euler"),
 ) -> None:
@@ -71,7 +71,8 @@ def check_model(
         dt: [s] time step, or a string with a unit.
         steps: T, at least 50.
         neurons: number of neurons, at least 50.
-        drive: scale of the random input, in thresholds; choose it so that some steps spike.
+        drive: scale of the random input, in the unit of the port; choose it so that some steps spike. For a
+            neuron with several inputs a mapping from port to scale; an input that allows one sign gets that.
         seed: of the input.
         discretisations: which to test.
 
@@ -89,13 +90,19 @@ def check_model(
     _check_parts(model, dt, discretisations[0])
     trace(model)
     model.check_units()
+    scales = dict(drive) if isinstance(drive, Mapping) else dict.fromkeys(model.ports, drive)
+    if scales.keys() != model.ports.keys():
+        raise UnsupportedError(f"check_model: found drive for {', '.join(scales)}; expected {', '.join(model.ports)}")
     rng = np.random.default_rng(seed)
-    x = (rng.normal(0.3, 1.0, (steps, neurons)) * drive).astype(np.float32)
+    x = []
+    for port, (_, sign) in model.ports.items():
+        values = rng.normal(0.3, 1.0, (steps, neurons)) * scales[port]
+        x.append((values if sign == 0 else sign * np.abs(values)).astype(np.float32))
     for discretisation in discretisations:
         _check_kernel(model, x, dt, discretisation)
-        _check_leap(model, rng, drive, dt, discretisation)
+        _check_leap(model, rng, scales, dt, discretisation)
         _check_events(model, x, dt, discretisation)
-    _check_gradients(model, x[:40, :8], dt, discretisations[0])
+    _check_gradients(model, [p[:40, :8] for p in x], dt, discretisations[0])
 
 
 def _check_parts(model: NeuronModel, dt: float, discretisation: Any) -> None:
@@ -126,14 +133,19 @@ def _check_parts(model: NeuronModel, dt: float, discretisation: Any) -> None:
             raise UnsupportedError(f"{name}.{part}: found a {type(found).__name__}; expected a {made}; return one")
 
 
-def _check_kernel(model: NeuronModel, x: NDArray[np.float32], dt: float, discretisation: Any) -> None:
+def _joined(model: NeuronModel, x: Sequence[Any]) -> Any:
+    """What a step takes: the value of the only port, or `Inputs`."""
+    return x[0] if len(x) == 1 else model.Inputs(*x)  # type: ignore[attr-defined]
+
+
+def _check_kernel(model: NeuronModel, x: list[NDArray[np.float32]], dt: float, discretisation: Any) -> None:
     name = type(model).__name__
-    steps, n = x.shape
+    steps, n = x[0].shape
     for dtype in (np.float32, np.float64):
         c, s = _cast(model.coefficients(dt, discretisation), dtype), _start(model, (n,), dtype)
         z = np.zeros((steps, n), dtype)
         for t in range(steps):
-            z[t], s = model.step(x[t].astype(dtype), s, c, NUMPY)
+            z[t], s = model.step(_joined(model, [p[t].astype(dtype) for p in x]), s, c, NUMPY)
         _must(
             z.any(), f"{name}, {discretisation}: the output is 0 throughout, which proves nothing; use a larger drive"
         )
@@ -144,7 +156,14 @@ def _check_kernel(model: NeuronModel, x: NDArray[np.float32], dt: float, discret
             for a, b in itertools.pairwise(cuts):
                 end = np.empty_like(now)
                 k.forward(
-                    [x[a:b].astype(dtype)], scalars, none, now, got[a:b], end, np.zeros((0, *now.shape), dtype), 0
+                    [p[a:b].astype(dtype) for p in x],
+                    scalars,
+                    none,
+                    now,
+                    got[a:b],
+                    end,
+                    np.zeros((0, *now.shape), dtype),
+                    0,
                 )
                 now = end
             wrong = int(np.count_nonzero(got != z))
@@ -158,14 +177,16 @@ def _check_kernel(model: NeuronModel, x: NDArray[np.float32], dt: float, discret
             )
 
 
-def _check_events(model: NeuronModel, x: NDArray[np.float32], dt: float, discretisation: Any) -> None:
+def _check_events(model: NeuronModel, x: list[NDArray[np.float32]], dt: float, discretisation: Any) -> None:
     from spikelab.hardware.event_driven import EventDriven
 
-    n = x.shape[1]
-    sparse = np.where(np.random.default_rng(1).random(x.shape) < 0.2, x, np.float32(0))[:, None]
+    n, rng = x[0].shape[1], np.random.default_rng(1)
+    sparse: Any = {
+        p: np.where(rng.random(v.shape) < 0.2, v, np.float32(0))[:, None] for p, v in zip(model.ports, x, strict=True)
+    }
     net = Network(
-        {"in": Population((n,), kind="input"), "out": Population((n,), model)},
-        [Projection("in", "out")],
+        {**{p: Population((n,), kind="input") for p in model.ports}, "out": Population((n,), model)},
+        [Projection(p, "out", port=p) for p in model.ports],
         dt,
         discretisation,
     )
@@ -194,13 +215,16 @@ def _check_events(model: NeuronModel, x: NDArray[np.float32], dt: float, discret
             )
 
 
-def _check_leap(model: NeuronModel, rng: np.random.Generator, drive: float, dt: float, discretisation: Any) -> None:
+def _check_leap(
+    model: NeuronModel, rng: np.random.Generator, scales: Mapping[str, float], dt: float, discretisation: Any
+) -> None:
     name, c = type(model).__name__, model.coefficients(dt, discretisation)
     _must((model.quiet is None) or (model.leap is not None), f"{name}: quiet without leap")
     if model.leap is None:
         return
     for _ in range(200):
-        x = float(rng.normal(0, drive / 4))
+        drawn = {p: float(rng.normal(0, scale / 4)) for p, scale in scales.items()}
+        x = _joined(model, [v if (sign := model.ports[p].sign) == 0 else sign * abs(v) for p, v in drawn.items()])
         s = model.State(*(float(v) for v in rng.normal(0, 0.3, len(model.State._fields))))
         quiet = model.quiet is not None and model.quiet(x, s, c)
         n, now, spiked = int(rng.integers(1, 300)), s, False
@@ -216,26 +240,26 @@ def _check_leap(model: NeuronModel, rng: np.random.Generator, drive: float, dt: 
             _must(worst <= 1e-9, f"{name}, {discretisation}: leap over {n} steps is off by {worst:.1e}")
 
 
-def _check_gradients(model: NeuronModel, x: NDArray[np.float32], dt: float, discretisation: str) -> None:
+def _check_gradients(model: NeuronModel, x: list[NDArray[np.float32]], dt: float, discretisation: str) -> None:
     import torch
 
     from spikelab.nn.neuron import LayerState, Neuron
 
     name, learn = type(model).__name__, tuple(parameters(model))
-    g = np.random.default_rng(2).normal(size=(len(x), 1, x.shape[1]))
+    g = np.random.default_rng(2).normal(size=(len(x[0]), 1, x[0].shape[1]))
     for through in (False, True):
         found = []
         for use in (True, False):
             layer = Neuron(
                 model, learn=learn, dt=dt, discretisation=discretisation, detach_reset=not through, fused=use
             )
-            u = torch.tensor(x[:, None], requires_grad=True)
-            start = [v.clone().requires_grad_(True) for v in layer.initial(u).neuron]
+            u = [torch.tensor(p[:, None], requires_grad=True) for p in x]
+            start = [v.clone().requires_grad_(True) for v in layer.initial(u[0]).neuron]
             for v in start:
                 v.retain_grad()  # a learnt parameter may stand behind it
-            y, _ = layer(u, LayerState(model.State(*start)))
+            y, _ = layer(_joined(model, u), LayerState(model.State(*start)))
             (y * torch.tensor(g, dtype=torch.float32)).sum().backward()
-            found.append([u.grad, *(v.grad for v in start), *(p.grad for p in layer.parameters())])
+            found.append([*(p.grad for p in u), *(v.grad for v in start), *(p.grad for p in layer.parameters())])
         for k, (a, b) in enumerate(zip(*found, strict=True)):
             if a is None and b is None:
                 continue
@@ -245,11 +269,11 @@ def _check_gradients(model: NeuronModel, x: NDArray[np.float32], dt: float, disc
                 error <= 1e-5,
                 f"{name}: gradient {k} of the kernel is off by {error:.1e} from autograd (detach_reset={not through})",
             )
-    _check_finite_differences(model, x[:8, :3], dt, discretisation, learn)
+    _check_finite_differences(model, [p[:8, :3] for p in x], dt, discretisation, learn)
 
 
 def _check_finite_differences(
-    model: NeuronModel, x: NDArray[np.float32], dt: float, discretisation: str, learn: tuple[str, ...]
+    model: NeuronModel, x: list[NDArray[np.float32]], dt: float, discretisation: str, learn: tuple[str, ...]
 ) -> None:
     """gradcheck of the kernel in float64, with the spike replaced by a sigmoid and its true derivative."""
     import torch
@@ -257,25 +281,26 @@ def _check_finite_differences(
     from spikelab.nn.neuron import LayerState, Neuron
     from spikelab.nn.surrogate import Sigmoid
 
-    if any(node.op == "count" for node in trace(model).tape.nodes):
-        return  # whole thresholds have no smooth stand-in; autograd is the check
+    if any(node.op in ("count", "truncate") for node in trace(model).tape.nodes):
+        return  # whole numbers have no smooth stand-in; autograd is the check
     smooth = Sigmoid(3.0)
     layer = Neuron(model, learn=learn, dt=dt, discretisation=discretisation, surrogate=smooth).double()
     layer.relaxed = lambda d, f: f.sigmoid(f.constant(smooth.steepness) * d)
-    u = torch.tensor(x[:, None], dtype=torch.float64, requires_grad=True)
-    start = [(v.detach() + 0.05).requires_grad_(True) for v in layer.initial(u).neuron]
+    u = [torch.tensor(p[:, None], dtype=torch.float64, requires_grad=True) for p in x]
+    start = [(v.detach() + 0.05).requires_grad_(True) for v in layer.initial(u[0]).neuron]
     names = [n for n, _ in layer.named_parameters()]
     values = [p.detach().clone().requires_grad_(True) for p in layer.parameters()]
 
-    def run(u: Any, *rest: Any) -> Any:
+    def run(*all_: Any) -> Any:
+        inputs, rest = all_[: len(u)], all_[len(u) :]
         states, held = rest[: len(start)], rest[len(start) :]
         y, end = torch.func.functional_call(
-            layer, dict(zip(names, held, strict=True)), (u, LayerState(model.State(*states)))
+            layer, dict(zip(names, held, strict=True)), (_joined(model, inputs), LayerState(model.State(*states)))
         )
         return (y, *end.neuron)
 
     _must(
-        torch.autograd.gradcheck(run, (u, *start, *values), eps=1e-6, atol=1e-6),
+        torch.autograd.gradcheck(run, (*u, *start, *values), eps=1e-6, atol=1e-6),
         f"{type(model).__name__}: gradcheck failed",
     )
 

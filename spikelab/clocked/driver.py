@@ -73,7 +73,8 @@ class Float32:
             x: [T, B, *shape] input, `Events`, or a mapping of these by input name.
             state: of an earlier run, to continue it; None starts afresh.
             traces: per population, names of state variables to record after each step, where the target
-                computes them; `"margin"` is what the comparison saw (v - v_threshold, before the reset) [V].
+                computes them; `"margin"` is what the comparison saw (v - v_threshold, before the reset; the
+                nearest of several) [V].
 
         Returns:
             Spikes, traces, state and counts (of the updates that were really made).
@@ -239,9 +240,11 @@ class _Walk:
         ports = [drive.get(port, zero) for port in model.ports]
         step, f = model.step, self.target.f
         wanted = self.traces.get(name, {})
+        seen: list[Any] = []
         if "margin" in wanted:
-            f, seen = _watched(f)
+            f = _watched(f, seen)
         for t in range(first, last):
+            seen.clear()
             x = ports[0][t - first] if len(ports) == 1 else model.Inputs(*(p[t - first] for p in ports))  # type: ignore[attr-defined]
             live = x != 0 if len(ports) == 1 else np.any([p[t - first] != 0 for p in ports], axis=0)
             for value in s:
@@ -249,7 +252,7 @@ class _Walk:
             self.active[name] += int(np.count_nonzero(live))
             out[t], s = step(x, s, c, f)
             for variable, trace_ in wanted.items():
-                trace_[t] = seen[-1] if variable == "margin" else getattr(s, variable)
+                trace_[t] = _nearest(seen) if variable == "margin" else getattr(s, variable)
         self.neurons[name] = s
 
     def _result(self) -> Run:
@@ -268,19 +271,30 @@ class _Walk:
         return Run(self.z, self.traces, RunState(self.neurons, history, step), counts, net.outputs)
 
 
-def _watched(f: SimpleNamespace) -> tuple[SimpleNamespace, list[Any]]:
-    """The same primitives, keeping what the last comparison saw."""
-    seen: list[Any] = [0.0]
+def _watched(f: SimpleNamespace, seen: list[Any]) -> SimpleNamespace:
+    """The same primitives; what each comparison of a step saw goes into `seen`."""
 
     def spike(d: Any) -> Any:
-        seen[-1] = d
+        seen.append(d)
         return f.spike(d)
 
+    def reach(d: Any) -> Any:
+        seen.append(d)
+        return f.reach(d)
+
     def count(v: Any, threshold: Any, most: Any) -> Any:
-        seen[-1] = v - threshold * np.maximum(1, np.rint(v / threshold))
+        seen.append(v - threshold * np.maximum(1, np.rint(v / threshold)))
         return f.count(v, threshold, most)
 
-    return SimpleNamespace(**{**vars(f), "spike": spike, "count": count}), seen
+    return SimpleNamespace(**{**vars(f), "spike": spike, "reach": reach, "count": count})
+
+
+def _nearest(seen: list[Any]) -> Any:
+    """The distance from the nearest threshold, with its sign; 0 for a neuron that compares nothing."""
+    nearest = seen[0] if seen else 0.0
+    for d in seen[1:]:
+        nearest = np.where(np.abs(d) < np.abs(nearest), d, nearest)
+    return nearest
 
 
 def run(net: Network, x: Any, **options: Any) -> Run:

@@ -32,6 +32,9 @@ def _imports(model: NeuronModel, names: tuple[str, ...]) -> list[str]:
         f"from {state.__module__} import {state.__name__} as State",
         f"from {model.Coefficients.__module__} import {model.Coefficients.__name__} as Coefficients",
     ]
+    if len(model.ports) > 1:
+        inputs: Any = model.Inputs  # type: ignore[attr-defined]
+        lines.append(f"from {inputs.__module__} import {inputs.__name__} as Inputs")
     for name in names:
         function: Any = getattr(model, name)
         module = inspect.getmodule(function)
@@ -80,6 +83,7 @@ def advance_source(model: NeuronModel, fast: bool) -> str:
     now = ", ".join(f"np.float64(S[{k}, b, j])" for k in range(len(states)))
     then = ", ".join(f"np.float64({v})" for v in new)
     rests = ", ".join(f"np.float64(rest[{k}, j])" for k in range(len(ports)))
+    rests = rests if len(ports) == 1 else f"Inputs({rests})"
     still = " and ".join(
         [f"{v} == s_{s}" for s, v in zip(states, new, strict=True)]
         + [f"x_{p} == rest[{k}, j]" for k, p in enumerate(ports)]

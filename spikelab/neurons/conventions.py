@@ -42,7 +42,7 @@ def _strictly_above(v: Any, c: Any, f: Any) -> Any:
 
 
 def _at_or_above(v: Any, c: Any, f: Any) -> Any:
-    return c.one - f.spike(c.v_threshold - v)
+    return f.reach(v - c.v_threshold)
 
 
 def _whole_thresholds(v: Any, c: Any, f: Any) -> Any:

@@ -48,7 +48,6 @@ class CubaLIFCoefficients(NamedTuple):
     v_leak: Any
     v_threshold: Any
     v_reset: Any
-    one: Any
     most: Any
 
 
@@ -176,7 +175,7 @@ class CubaLIF(NeuronModel):
     synapse: str = choice("decay_then_add", options=SYNAPSES, doc="order of decay and input in the current")
 
     Coefficients = CubaLIFCoefficients
-    coefficient_units = ("1", "1", "1", "V", "V", "V", "1", "1")
+    coefficient_units = ("1", "1", "1", "V", "V", "V", "1")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -202,7 +201,7 @@ class CubaLIF(NeuronModel):
         b = decay(self.tau_syn, dt, discretisation, m, f"{type(self).__name__}.tau_syn")
         a = decay(self.tau_mem, dt, discretisation, m, f"{type(self).__name__}.tau_mem")
         gain = how.gain(self.input_gain, a, dt, self.tau_mem)
-        return CubaLIFCoefficients(b, a, gain, self.v_leak, self.v_threshold, self.v_reset, 1.0, float(2**23))
+        return CubaLIFCoefficients(b, a, gain, self.v_leak, self.v_threshold, self.v_reset, float(2**23))
 
     def initial(self) -> Any:
         """At rest: no current, v = v_leak, no spike pending."""

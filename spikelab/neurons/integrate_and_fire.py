@@ -24,7 +24,6 @@ class IFCoefficients(NamedTuple):
 
     v_threshold: Any
     v_reset: Any
-    one: Any
     most: Any
 
 
@@ -83,7 +82,7 @@ class IF(NeuronModel):
     State = IFState
     Coefficients = IFCoefficients
     state_units = ("V",)
-    coefficient_units = ("V", "V", "1", "1")
+    coefficient_units = ("V", "V", "1")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -96,7 +95,7 @@ class IF(NeuronModel):
 
     def coefficients(self, dt: float, discretisation: Discretisation, m: Maths = MATHS) -> IFCoefficients:
         """Potentials; nothing depends on `dt`."""
-        return IFCoefficients(self.v_threshold, self.v_reset, 1.0, float(2**23))
+        return IFCoefficients(self.v_threshold, self.v_reset, float(2**23))
 
     def initial(self) -> IFState:
         """v = 0 for a soft reset, v_reset for a hard one."""

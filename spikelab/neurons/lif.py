@@ -34,7 +34,6 @@ class LIFCoefficients(NamedTuple):
     v_leak: Any
     v_threshold: Any
     v_reset: Any
-    one: Any
     most: Any
 
 
@@ -111,7 +110,7 @@ class LIF(NeuronModel):
     input_gain: str = choice("one", options=how.GAINS, doc="factor on the input")
 
     Coefficients = LIFCoefficients
-    coefficient_units = ("1", "1", "V", "V", "V", "1", "1")
+    coefficient_units = ("1", "1", "V", "V", "V", "1")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -136,7 +135,7 @@ class LIF(NeuronModel):
         """Decay and gain of one step of `dt` seconds."""
         a = decay(self.tau_mem, dt, discretisation, m, f"{type(self).__name__}.tau_mem")
         gain = how.gain(self.input_gain, a, dt, self.tau_mem)
-        return LIFCoefficients(a, gain, self.v_leak, self.v_threshold, self.v_reset, 1.0, float(2**23))
+        return LIFCoefficients(a, gain, self.v_leak, self.v_threshold, self.v_reset, float(2**23))
 
     def initial(self) -> Any:
         """At rest: v = v_leak, no spike pending."""

@@ -9,7 +9,7 @@ order for NumPy, torch and Numba, so that all give the same bits.
 
 A NaN does the same in every reader: `maximum(a, b)` is `a if a > b else b` (`minimum` likewise), which is
 one machine instruction, so that a NaN or a tie gives b; `count`, `exp` and what is made of them pass a NaN
-on; `spike` and `gate` of a NaN are 0.
+on; `spike`, `reach` and `gate` of a NaN are 0.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ class Primitive:
         numpy: the function on arrays.
         source: Numba expression of the operands `{0}`, `{1}`, ...; `F` is the float type.
         adjoint: `(f, operands, result, g) -> gradients`, None where none flows; `f.constant`
-            and the primitives are at hand. `spike` and `count` get theirs from the surrogate.
+            and the primitives are at hand. `spike`, `reach` and `count` get theirs from the surrogate.
         unit: dimension of the result from those of the operands.
         cost: operations it stands for.
     """
@@ -145,6 +145,11 @@ class Primitive:
 def _spike(d: Any) -> Any:
     d = np.asarray(d)
     return (d > 0).astype(d.dtype)
+
+
+def _reach(d: Any) -> Any:
+    d = np.asarray(d)
+    return (d >= 0).astype(d.dtype)
 
 
 def _select(z: Any, a: Any, b: Any) -> Any:
@@ -230,6 +235,9 @@ PRIMITIVES: dict[str, Primitive] = {
     "spike": Primitive(
         1, _spike, "(F(1.0) if {0} > F(0.0) else F(0.0))", None, lambda d: DIMENSIONLESS, {"compare": 1}
     ),
+    "reach": Primitive(
+        1, _reach, "(F(1.0) if {0} >= F(0.0) else F(0.0))", None, lambda d: DIMENSIONLESS, {"compare": 1}
+    ),
     "gate": Primitive(
         1,
         _spike,
@@ -268,6 +276,8 @@ PRIMITIVES: dict[str, Primitive] = {
     "divide": Primitive(2, np.divide, "({0} / {1})", _divide_adjoint, lambda a, b: a * b**-1, {"divide": 1}),
     "maximum": Primitive(2, _maximum, "({0} if {0} > {1} else {1})", _maximum_adjoint, _same, {"compare": 1}),
     "minimum": Primitive(2, _minimum, "({0} if {0} < {1} else {1})", _minimum_adjoint, _same, {"compare": 1}),
+    # Backward the identity (straight-through): for states and weights that a chip keeps as integers.
+    "truncate": Primitive(1, np.trunc, "np.trunc({0})", lambda f, a, y, g: (g,), lambda u: u),
     "count": Primitive(
         3,
         _count,

@@ -142,7 +142,7 @@ class Primitives:
     Args:
         tape: where the nodes go.
         through_reset: make `detach` the identity, so that gradients pass the reset.
-        relaxed: `(d) -> z`, a smooth function in place of `spike`; `select` then mixes. For
+        relaxed: `(d) -> z`, a smooth function in place of `spike` and `reach`; `select` then mixes. For
             checking gradients by finite differences.
     """
 
@@ -165,7 +165,7 @@ class Primitives:
                     raise UnsupportedError(f"step: literal {a!r} in f.{name}; make it a coefficient")
             if name == "detach" and self.through_reset:
                 return args[0]  # type: ignore[no-any-return]
-            if self.relaxed is not None and name == "spike":
+            if self.relaxed is not None and name in ("spike", "reach"):
                 return self.relaxed(args[0], self)  # type: ignore[no-any-return]
             if self.relaxed is not None and name == "select":
                 z, a, b = args
@@ -272,7 +272,7 @@ def adjoint(traced: Traced, slope: Slope) -> Adjoint:
 
     Args:
         traced: the step; its tape grows.
-        slope: surrogate derivative of `spike` and, at the nearest threshold, of `count`.
+        slope: surrogate derivative of `spike`, `reach` and, at the nearest threshold, of `count`.
 
     Returns:
         Nodes of the gradients; a name that no gradient reaches is left out.
@@ -314,7 +314,7 @@ def _local(f: Primitives, op: str, a: tuple[Symbol, ...], y: Symbol, g: Symbol, 
         return g, f.constant(0.0) - g
     if op == "mul":
         return g * a[1], g * a[0]
-    if op == "spike":
+    if op in ("spike", "reach"):
         return (g * slope(a[0], f),)
     if op == "count":
         # The slope at the threshold that lies nearest: the n-th for n = max(1, floor(v / threshold + 1/2)).
@@ -341,7 +341,7 @@ def operations(traced: Traced) -> dict[str, int]:
         if op in LEAVES:
             continue
         cost = {"add": 1} if op in ("add", "sub") else {"mul": 1} if op == "mul" else PRIMITIVES[op].cost
-        if op == "sub" and any(traced.tape.nodes[i].op == "spike" for i in _users(traced.tape, index)):
+        if op == "sub" and any(traced.tape.nodes[i].op in ("spike", "reach") for i in _users(traced.tape, index)):
             cost = {}  # v - threshold is the comparison itself
         for kind, n in cost.items():
             total[kind] = total.get(kind, 0) + n

@@ -3,7 +3,8 @@
 from spikelab.nn.comparison import Agreement, compare
 from spikelab.nn.graph import from_network
 from spikelab.nn.layers import AvgPool2d, Conv2d, Dropout, Flatten, Linear, Sequential, SumPool2d
-from spikelab.nn.neuron import IF, LI, LIF, CubaLI, CubaLIF, LayerState, Neuron, set_dt
+from spikelab.nn.neuron import LayerState, Neuron, set_dt
+from spikelab.nn.neurons import IF, LI, LIF, CubaLI, CubaLIF
 from spikelab.nn.norse import from_norse, to_norse
 from spikelab.nn.start import initialise
 from spikelab.nn.surrogate import ATan, Sigmoid, SuperSpike, Surrogate, Triangle

@@ -8,16 +8,14 @@ stay positive. CPU tensors run on the fused kernels, others on a loop over `step
 from __future__ import annotations
 
 import dataclasses
-import inspect
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from spikelab import neurons
 from spikelab.errors import ShapeError, UnitError, UnsupportedError, unknown_name
 from spikelab.neurons.model import NeuronModel, parameters
 from spikelab.nn.fused import fused, fused_recurrent, kernel_of, named_kernel
@@ -25,7 +23,7 @@ from spikelab.nn.primitives import TorchPrimitives
 from spikelab.nn.surrogate import Surrogate, surrogate
 from spikelab.units import Quantity, seconds
 
-__all__ = ["IF", "LI", "LIF", "CubaLI", "CubaLIF", "LayerState", "Neuron", "check_dt", "must_be_tensor", "set_dt"]
+__all__ = ["LayerState", "Neuron", "check_dt", "must_be_tensor", "set_dt"]
 
 
 class LayerState(NamedTuple):
@@ -60,7 +58,8 @@ class Neuron(torch.nn.Module):
         x [T, B, *shape] -> y [T, B, *shape] and the state.
 
     Example:
-        >>> layer = LIF(tau_mem="20 ms", dt="1 ms")
+        >>> from spikelab.neurons import LIF
+        >>> layer = Neuron(LIF(tau_mem="20 ms"), dt="1 ms")
         >>> y, state = layer(torch.ones(5, 2, 3))
         >>> y.shape
         torch.Size([5, 2, 3])
@@ -93,6 +92,11 @@ class Neuron(torch.nn.Module):
         self.recurrent, self.detach_reset, self.use_fused = recurrent, detach_reset, fused
         self.surrogate = _surrogate(surrogate)
         self.dt = None if dt is None else seconds(dt, f"{type(self).__name__}.dt")
+        if recurrent and len(model.ports) > 1:
+            raise UnsupportedError(
+                f"{type(self).__name__}(recurrent=True): found {type(model).__name__} with the inputs "
+                f"{', '.join(model.ports)}; expected a neuron with one; build the loop as a Network with ports"
+            )
         if discretisation not in ("exponential", "euler"):
             raise unknown_name(f"{type(self).__name__}.discretisation", discretisation, ("exponential", "euler"))
         self.discretisation = discretisation
@@ -157,19 +161,20 @@ class Neuron(torch.nn.Module):
             )
         return self.dt
 
-    def initial(self, x: Tensor) -> LayerState:
-        """State at the start for input x [T, B, *shape]."""
+    def initial(self, x: Any) -> LayerState:
+        """State at the start for input x [T, B, *shape], or `model.Inputs` of such."""
+        x = x if isinstance(x, Tensor) else x[0]
         model = self.learnt_model()
         state = model.initial()
         values = [_tensor(v, x).expand(x.shape[1:]) for v in state]
         z = x.new_zeros(x.shape[1:]) if self.recurrent else None
         return LayerState(type(state)(*values), z)
 
-    def forward(self, x: Tensor, state: LayerState | None = None) -> tuple[Tensor, LayerState]:
+    def forward(self, x: Any, state: LayerState | None = None) -> tuple[Tensor, LayerState]:
         """Run T steps.
 
         Args:
-            x: [T, B, *shape] input.
+            x: [T, B, *shape] input; for a neuron with several, `model.Inputs` with one such tensor per port.
             state: of an earlier call, to continue it; None starts at rest.
 
         Returns:
@@ -180,15 +185,37 @@ class Neuron(torch.nn.Module):
             UnitError: dt is not known.
         """
         dt = self._need_dt()
-        self._check(x)
+        inputs = self._inputs(x)
+        like = inputs[0]
         if state is None:
-            state = self.initial(x)
-        self._check_state(x, state)
+            state = self.initial(like)
+        self._check_state(like, state)
         model = self.learnt_model()
         c = model.coefficients(dt, self.discretisation)  # type: ignore[arg-type]
-        if self.use_fused and x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64):
-            return self._fused(x, state, model, c)
-        return self._loop(x, state, model, c)
+        if self.use_fused and like.device.type == "cpu" and like.dtype in (torch.float32, torch.float64):
+            return self._fused(inputs, state, c)
+        return self._loop(inputs, state, model, c)
+
+    def _inputs(self, x: Any) -> list[Tensor]:
+        """The input of each port, checked."""
+        ports = self.model.ports
+        if len(ports) == 1:
+            self._check(x)
+            return [x]
+        name, kind = type(self).__name__, self.model.Inputs  # type: ignore[attr-defined]
+        if not isinstance(x, kind):
+            raise ShapeError(
+                f"{name}: found input of type {type(x).__name__}; expected one tensor per port; "
+                f"pass layer.model.Inputs({', '.join(f'{p}=...' for p in ports)})"
+            )
+        for port, value in zip(ports, x, strict=True):
+            self._check(value)
+            if (value.shape, value.dtype, value.device) != (x[0].shape, x[0].dtype, x[0].device):
+                raise ShapeError(
+                    f"{name}: found {port} of shape {tuple(value.shape)}, {value.dtype}, {value.device}; expected "
+                    f"{tuple(x[0].shape)}, {x[0].dtype}, {x[0].device}, as {next(iter(ports))} has"
+                )
+        return list(x)
 
     def _check(self, x: Tensor) -> None:
         name = type(self).__name__
@@ -235,7 +262,8 @@ class Neuron(torch.nn.Module):
                 "pass what this layer returned, or None to start"
             )
 
-    def _fused(self, x: Tensor, state: LayerState, model: NeuronModel, c: Any) -> tuple[Tensor, LayerState]:
+    def _fused(self, inputs: list[Tensor], state: LayerState, c: Any) -> tuple[Tensor, LayerState]:
+        x = inputs[0]
         values = {n: _tensor(v, x) for n, v in c._asdict().items()}
         arrays = tuple(n for n, v in values.items() if v.ndim or v.requires_grad)
         wanted = tuple(n for n, v in values.items() if v.requires_grad)
@@ -249,14 +277,16 @@ class Neuron(torch.nn.Module):
             weight, before = self.weight_rec.to(x.dtype), state.z.to(x.dtype)
             y, end = fused_recurrent(x.contiguous(), weight, before, coefficients, start, key)
         else:
-            y, end = fused([x], coefficients, start, key)
+            y, end = fused(inputs, coefficients, start, key)
         return y, LayerState(self.model.State(*end.unbind(0)), y[-1] if self.recurrent else None)
 
-    def _loop(self, x: Tensor, state: LayerState, model: NeuronModel, c: Any) -> tuple[Tensor, LayerState]:
+    def _loop(self, inputs: list[Tensor], state: LayerState, model: NeuronModel, c: Any) -> tuple[Tensor, LayerState]:
+        x = inputs[0]
         f = TorchPrimitives(self.surrogate, x.dtype, through_reset=not self.detach_reset, relaxed=self.relaxed)
         c = type(c)(*(_tensor(v, x) for v in c))
         s, z, outputs = state.neuron, state.z, []
-        for u in x.unbind(0):
+        for now in zip(*(p.unbind(0) for p in inputs), strict=True):
+            u = now[0] if len(now) == 1 else model.Inputs(*now)  # type: ignore[attr-defined]
             if self.recurrent:
                 assert self.weight_rec is not None and z is not None
                 u = u + z @ self.weight_rec.to(x.dtype).t()
@@ -345,7 +375,8 @@ def set_dt(module: torch.nn.Module, dt: Quantity) -> None:
         UnitError: a layer has another dt already.
 
     Example:
-        >>> layer = LIF()
+        >>> from spikelab.neurons import LIF
+        >>> layer = Neuron(LIF())
         >>> set_dt(layer, "5 ms")
         >>> layer.dt
         0.005
@@ -354,56 +385,3 @@ def set_dt(module: torch.nn.Module, dt: Quantity) -> None:
     for layer in module.modules():
         if isinstance(layer, Neuron):
             layer.dt = seconds(dt)
-
-
-_OF_LAYER = inspect.signature(Neuron).parameters
-
-
-class _Layer(Neuron):
-    """A layer that makes its model itself: it takes the arguments of both, by name."""
-
-    kind: ClassVar[type[NeuronModel]]
-
-    def __init_subclass__(cls) -> None:
-        super().__init_subclass__()
-        if "kind" in vars(cls):  # the signature that help() and editors show
-            both = (*inspect.signature(cls.kind).parameters.values(), *list(_OF_LAYER.values())[1:])
-            cls.__signature__ = inspect.Signature([p.replace(kind=p.KEYWORD_ONLY) for p in both])  # type: ignore[attr-defined]
-
-    def __init__(self, **arguments: Any) -> None:
-        known = inspect.signature(self.kind).parameters
-        for name in arguments:
-            if name not in known and name not in _OF_LAYER:
-                raise unknown_name(f"nn.{self.kind.__name__}: argument", name, {*known, *_OF_LAYER} - {"model"})
-        model = self.kind(**{k: v for k, v in arguments.items() if k in known})
-        super().__init__(model, **{k: v for k, v in arguments.items() if k not in known})
-
-
-class LIF(_Layer):
-    """Layer of `spikelab.neurons.LIF`: arguments of the model and of `Neuron`."""
-
-    kind = neurons.LIF
-
-
-class CubaLIF(_Layer):
-    """Layer of `spikelab.neurons.CubaLIF`: arguments of the model and of `Neuron`."""
-
-    kind = neurons.CubaLIF
-
-
-class IF(_Layer):
-    """Layer of `spikelab.neurons.IF`: arguments of the model and of `Neuron`."""
-
-    kind = neurons.IF
-
-
-class LI(_Layer):
-    """Layer of `spikelab.neurons.LI`: arguments of the model and of `Neuron`."""
-
-    kind = neurons.LI
-
-
-class CubaLI(_Layer):
-    """Layer of `spikelab.neurons.CubaLI`: arguments of the model and of `Neuron`."""
-
-    kind = neurons.CubaLI

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from spikelab.errors import UnitError, UnsupportedError
-from spikelab.nn import neuron as layers
+from spikelab.nn import neurons as layers
 from spikelab.nn.layers import Sequential
+from spikelab.nn.neuron import Neuron
 from spikelab.nn.surrogate import SuperSpike
 
 __all__ = ["from_norse", "to_norse"]
@@ -129,8 +130,8 @@ def to_norse(layer: torch.nn.Module) -> torch.nn.Module:
     """
     n = _norse()
     if isinstance(layer, Sequential):
-        return n.SequentialState(*(to_norse(c) if isinstance(c, layers.Neuron) else c for c in layer))  # type: ignore[no-any-return]
-    if not isinstance(layer, layers.Neuron):
+        return n.SequentialState(*(to_norse(c) if isinstance(c, Neuron) else c for c in layer))  # type: ignore[no-any-return]
+    if not isinstance(layer, Neuron):
         raise UnsupportedError(f"to_norse: found {type(layer).__name__}; expected a neuron layer or an nn.Sequential")
     m: Any = layer.frozen_model()
     kind = type(m).__name__

@@ -64,6 +64,29 @@ class _Spike(torch.autograd.Function):
         return g * ctx.f.surrogate.slope(d, ctx.f), None
 
 
+class _Reach(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, d: Tensor, f: TorchPrimitives) -> Tensor:
+        ctx.save_for_backward(d)
+        ctx.f = f
+        return (d >= 0).to(d.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, None]:
+        (d,) = ctx.saved_tensors
+        return g * ctx.f.surrogate.slope(d, ctx.f), None
+
+
+class _Truncate(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return x.trunc()
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> Tensor:
+        return g
+
+
 class _Count(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, v: Tensor, threshold: Tensor, most: Tensor, f: TorchPrimitives) -> Tensor:
@@ -116,6 +139,11 @@ class TorchPrimitives:
         z: Tensor = self.relaxed(d, self) if self.relaxed is not None else _Spike.apply(d, self)
         return z
 
+    def reach(self, d: Tensor) -> Tensor:
+        """1 where d >= 0; the surrogate backward."""
+        z: Tensor = self.relaxed(d, self) if self.relaxed is not None else _Reach.apply(d, self)
+        return z
+
     def gate(self, d: Tensor) -> Tensor:
         """1 where d > 0; no gradient."""
         return (d > 0).to(d.dtype)
@@ -162,6 +190,11 @@ class TorchPrimitives:
     def minimum(self, a: Tensor, b: Tensor) -> Tensor:
         """The smaller; the gradient goes to the first where it is strictly smaller, else to the second."""
         return torch.where(b > a, a, b)
+
+    def truncate(self, x: Tensor) -> Tensor:
+        """Round toward zero; the identity backward."""
+        y: Tensor = _Truncate.apply(x)
+        return y
 
     def count(self, v: Tensor, threshold: Tensor, most: Tensor) -> Tensor:
         """Whole thresholds in v; the surrogate at the nearest one backward."""

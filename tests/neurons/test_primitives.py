@@ -83,7 +83,9 @@ def test_every_primitive_gives_the_bits_in_a_kernel_that_it_gives_on_arrays() ->
     assert np.array_equal(z[0], end[EVERY.index("exp")], equal_nan=True)
 
 
-@pytest.mark.parametrize("name", ["count", "exp", "exprel", "maximum", "minimum", "select", "spike"])
+@pytest.mark.parametrize(
+    "name", ["count", "exp", "exprel", "maximum", "minimum", "reach", "select", "spike", "truncate"]
+)
 def test_tensors_give_the_bits_of_arrays_with_nan_and_infinity_too(name: str) -> None:
     f = TorchPrimitives(surrogate("atan"), torch.float32)
     arrays = operands()[: PRIMITIVES[name].arity]
@@ -98,7 +100,7 @@ def test_a_nan_is_passed_over_by_a_comparison_and_passed_on_by_a_count() -> None
     for name in ("maximum", "minimum"):
         f = getattr(NUMPY, name)
         assert f(nan, one) == 1 and np.isnan(f(one, nan))
-    assert np.isnan(NUMPY.count(nan, one, one)) and NUMPY.spike(nan) == NUMPY.gate(nan) == 0
+    assert np.isnan(NUMPY.count(nan, one, one)) and NUMPY.spike(nan) == NUMPY.reach(nan) == NUMPY.gate(nan) == 0
 
 
 def test_float32_exprel_is_accurate_to_1e_6_and_float64_to_1e_12() -> None:
@@ -163,6 +165,8 @@ def test_logic_and_counting_give_numbers_worked_out_by_hand() -> None:
     x = np.array([-1.0, 0.0, 0.25, 1.0, 2.5])
     assert NUMPY.spike(x).tolist() == NUMPY.gate(x).tolist() == [0, 0, 1, 1, 1]
     assert NUMPY.select(NUMPY.gate(x), x, 7.0).tolist() == [7, 7, 0.25, 1, 2.5]
+    assert NUMPY.reach(x).tolist() == [0, 1, 1, 1, 1]
+    assert NUMPY.truncate(np.array([-1.9, -0.5, 0.5, 1.9])).tolist() == [-1, 0, 0, 1]
     assert NUMPY.count(x, 0.5, 3.0).tolist() == [0, 0, 0, 2, 3]
     assert NUMPY.maximum(x, 0.25).tolist() == [0.25, 0.25, 0.25, 1, 2.5]
     assert NUMPY.minimum(x, 0.25).tolist() == [-1, 0, 0.25, 0.25, 0.25]
@@ -209,6 +213,8 @@ def test_the_adjoint_of_a_smooth_primitive_equals_finite_differences(name: str, 
 
 def test_the_adjoints_of_decisions_are_those_of_the_surrogate_or_none() -> None:
     assert gradients("spike", 0.25, 1.0, 1.0)["x"] == 3.25  # 3 + d
+    assert gradients("reach", 0.25, 1.0, 1.0)["x"] == 3.25  # and not 3 - d: an asymmetric surrogate is not mirrored
+    assert gradients("truncate", 2.75, 1.0, 1.0)["x"] == 1.0
     assert "x" not in gradients("gate", 0.25, 1.0, 1.0)
     assert "x" not in gradients("detach", 0.25, 1.0, 1.0)
     assert gradients("select", 1.0, 5.0, 2.0) == {"x": 3.0, "b": 1.0, "c": 0.0}
@@ -255,7 +261,7 @@ def test_a_primitive_refuses_units_that_do_not_fit(name: str) -> None:
             f(V, A, PLAIN)
         assert f(V, V, PLAIN) == PLAIN
     else:
-        assert f(V) == (V if name == "detach" else PLAIN)
+        assert f(V) == (V if name in ("detach", "truncate") else PLAIN)
 
 
 def test_ln_2_is_split_so_that_the_first_product_is_exact() -> None:

@@ -135,7 +135,7 @@ def test_dead_code_costs_nothing() -> None:
         (IF(), {"add": 1, "compare": 1}),
         (IF(reset="soft"), {"add": 2, "mul": 1, "compare": 1}),
         (LIF(), {"add": 3, "mul": 1, "compare": 1}),
-        (LIF(comparison=">="), {"add": 4, "mul": 1, "compare": 1}),
+        (LIF(comparison=">="), {"add": 3, "mul": 1, "compare": 1}),
         (CubaLIF(reset="soft", comparison=">=", spikes="many"), {"add": 5, "mul": 3, "compare": 2, "divide": 1}),
     ],
 )
