@@ -15,9 +15,9 @@ from typing import Any
 
 from spikelab.errors import UnsupportedError
 from spikelab.neurons.generated import load
-from spikelab.neurons.kernel import step_source
 from spikelab.neurons.model import NeuronModel
 from spikelab.neurons.primitives import exp_numba_source
+from spikelab.neurons.source import step_source
 from spikelab.neurons.trace import trace
 
 __all__ = ["advance_source", "event_kernel"]

@@ -1,20 +1,13 @@
-"""Write fused kernels from a traced `step`: forward and adjoint over all T steps.
+"""Fused kernels of a neuron model: forward and adjoint over all T steps, compiled by Numba.
 
-Why it is fast: the neurons are cut into blocks of at most 1,024; a block walks all T steps while its
-states lie in one local array that fits the first cache, so that main memory sees the input and the
-output once. The adjoint needs the state at every step: the forward pass stores it every `every`
-steps (the checkpoints), and the backward pass recomputes the steps between into a buffer that fits
-the second cache. Every row loop is a function of its own over contiguous rows of one local array at
-constant distances, which is what lets the compiler prove that they do not overlap and use packed
-instructions; the loop over blocks is `prange`. Neither `fastmath` nor multiply-add fusion is
-allowed: the bits must be those of `step` on arrays.
-
-Generated modules are written once to the user's cache directory under a hash of their text, and
-compiled by Numba with its own cache beside them.
+`source.py` writes them from the traced `step`; here they are loaded and called. Generated modules are
+written once to the user's cache directory under a hash of their text, with Numba's own cache beside
+them.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -24,254 +17,28 @@ from numpy.typing import NDArray
 
 from spikelab.neurons.generated import load
 from spikelab.neurons.model import NeuronModel
-from spikelab.neurons.primitives import PRIMITIVES, exp_numba_source
+from spikelab.neurons.source import BLOCK, Writer
 from spikelab.neurons.threads import usable
-from spikelab.neurons.trace import LEAVES, OUTPUT, Slope, Tape, adjoint, trace
+from spikelab.neurons.trace import Slope
 
-__all__ = ["BLOCK", "EVERY", "Kernel", "kernel", "step_source"]
+__all__ = ["EVERY", "Kernel", "kernel", "spacing"]
 
-BLOCK = 1024
-"""Neurons per block, and the distance between rows of a block's local array."""
 EVERY = 16
 """Steps between two checkpoints."""
-
-_PRELUDE = """\
-import math
-
-import numpy as np
-from numba import njit, prange
-
-F = np.{dtype}
-R = {block}
-
-"""
-_JIT = "@njit(error_model='numpy', nogil=True, cache=True)"
+HISTORY = 1 << 19
+"""Bytes of states between two checkpoints that a block may hold: as a second cache of 512 KB does."""
+WORKSPACE = 1 << 21
+"""Bytes of checkpoints that a block holds where none were kept."""
 
 
-def _expression(tape: Tape, index: int, names: dict[int, str]) -> str:
-    node = tape.nodes[index]
-    if node.op == "constant":
-        return f"F({node.args[0]!r})"
-    operands = [names[a] for a in node.args]
-    if node.op in ("add", "sub", "mul"):
-        return f"{operands[0]} {dict(add='+', sub='-', mul='*')[node.op]} {operands[1]}"
-    return PRIMITIVES[node.op].source.format(*operands)
+def spacing(steps: int) -> int:
+    """Steps between two checkpoints that are made anew: the square root holds the fewest states at a time.
 
-
-def step_source(
-    tape: Tape, roots: list[int], leaf: Callable[[str, Any], str], indent: str
-) -> tuple[list[str], list[str]]:
-    """Lines that compute `roots`, and the names of the results.
-
-    Args:
-        tape: the nodes.
-        roots: nodes wanted.
-        leaf: `(op, name) -> expression` of an input, state, coefficient or seed.
-        indent: spaces before each line.
+    Example:
+        >>> spacing(100), spacing(1000)
+        (10, 32)
     """
-    lines: list[str] = []
-    names: dict[int, str] = {}
-    for index in tape.live(roots):
-        node = tape.nodes[index]
-        if node.op in LEAVES and node.op != "constant":
-            names[index] = leaf(node.op, node.args[0])
-            if names[index].isidentifier():
-                continue
-            lines.append(f"{indent}n{index} = {names[index]}")
-        else:
-            lines.append(f"{indent}n{index} = {_expression(tape, index, names)}")
-        names[index] = f"n{index}"
-    return lines, [names[r] for r in roots]
-
-
-class _Writer:
-    """Source of one kernel module: which coefficients are arrays, which want gradients."""
-
-    def __init__(
-        self,
-        model: NeuronModel,
-        slope: Slope | None,
-        dtype: str,
-        arrays: tuple[str, ...],
-        wanted: tuple[str, ...],
-        options: dict[str, Any],
-    ):
-        self.traced = trace(model, **options)
-        self.dtype = dtype
-        tape = self.traced.tape
-        self.forward_roots = [self.traced.output, *self.traced.new_states]
-        self.gradients = adjoint(self.traced, slope) if slope is not None else None
-        self.tape = tape
-        self.ports, self.states = self.traced.ports, self.traced.states
-        self.scalars = tuple(c for c in self.traced.coefficients if c not in arrays)
-        self.arrays = tuple(c for c in self.traced.coefficients if c in arrays)
-        self.wanted = tuple(c for c in self.traced.coefficients if c in wanted)
-
-    # Rows of a block's local array: states, array coefficients, state gradients, coefficient gradients.
-    def row(self, kind: str, name: str) -> int:
-        ns, na = len(self.states), len(self.arrays)
-        return {
-            "state": lambda: self.states.index(name),
-            "coefficient": lambda: ns + self.arrays.index(name),
-            "seed": lambda: ns + na + self.states.index(name),
-            "wanted": lambda: 2 * ns + na + self.wanted.index(name),
-        }[kind]()
-
-    @property
-    def rows(self) -> int:
-        return 2 * len(self.states) + len(self.arrays) + len(self.wanted)
-
-    def at(self, kind: str, name: str) -> str:
-        k = self.row(kind, name)
-        return f"L[{k} * R + i]" if k else "L[i]"
-
-    def leaf(self, where: str) -> Callable[[str, Any], str]:
-        """Reader of leaves; `where` says whether old states lie in L ('local') or in H ('history')."""
-
-        def read(op: str, name: Any) -> str:
-            if op == "input":
-                return f"x_{name}[i]"
-            if op == "state":
-                if where == "local":
-                    return self.at("state", name)
-                k = self.states.index(name)
-                return f"H[{k} * R + i]" if k else "H[i]"
-            if op == "seed":
-                return "gz[i]" if name == OUTPUT else self.at("seed", name)
-            return self.at("coefficient", name) if name in self.arrays else f"c_{name}"
-
-        return read
-
-    def signature(self, *groups: str) -> str:
-        parts = {
-            "x": [f"x_{p}" for p in self.ports],
-            "c": [f"c_{c}" for c in self.scalars],
-            "gx": [f"gx_{p}" for p in self.ports],
-        }
-        return ", ".join(n for g in groups for n in parts.get(g, [g]))
-
-    def forward_row(self) -> str:
-        lines, (z, *new) = step_source(self.tape, self.forward_roots, self.leaf("local"), " " * 8)
-        out = [_JIT, f"def forward_row({self.signature('x', 'L', 'c', 'z', 'n')}):", "    for i in range(n):", *lines]
-        out.append(f"        z[i] = {z}")
-        out += [f"        {self.at('state', s)} = {v}" for s, v in zip(self.states, new, strict=True)]
-        return "\n".join(out)
-
-    def replay_row(self) -> str:
-        lines, new = step_source(self.tape, list(self.traced.new_states), self.leaf("history"), " " * 8)
-        out = [
-            _JIT,
-            f"def replay_row({self.signature('x', 'L', 'c', 'H', 'G', 'n')}):",
-            "    for i in range(n):",
-            *lines,
-        ]
-        out += [f"        G[{k} * R + i] = {v}" for k, v in enumerate(new)]
-        return "\n".join(out)
-
-    def backward_row(self) -> str:
-        g = self.gradients
-        assert g is not None
-        roots = [
-            *g.ports.values(),
-            *g.states.values(),
-            *(g.coefficients[c] for c in self.wanted if c in g.coefficients),
-        ]
-        lines, names = step_source(self.tape, roots, self.leaf("history"), " " * 8)
-        found = dict(zip(roots, names, strict=True))
-        out = [
-            _JIT,
-            f"def backward_row({self.signature('x', 'L', 'c', 'H', 'gz', 'gx', 'n')}):",
-            "    for i in range(n):",
-            *lines,
-        ]
-        for p in self.ports:
-            out.append(f"        gx_{p}[i] = {found[g.ports[p]] if p in g.ports else 'F(0.0)'}")
-        for s in self.states:
-            out.append(f"        {self.at('seed', s)} = {found[g.states[s]] if s in g.states else 'F(0.0)'}")
-        for c in self.wanted:
-            if c in g.coefficients:
-                out.append(f"        {self.at('wanted', c)} += {found[g.coefficients[c]]}")
-        return "\n".join(out)
-
-    def forward(self, name: str, parallel: bool) -> str:
-        ns, na = len(self.states), len(self.arrays)
-        x = ", ".join(f"x_{p}[t, lo:hi]" for p in self.ports)
-        row = ", ".join([x, "L", *(f"c_{c}" for c in self.scalars), "z[t, lo:hi]", "n"])
-        return f"""\
-{_JIT.replace("cache=True", f"cache=True, parallel={parallel}")}
-def {name}({self.signature("x", "c", "A", "s0", "z", "s1", "K", "every", "block")}):
-    T, M = z.shape
-    for b in {"prange" if parallel else "range"}((M + block - 1) // block):
-        lo = b * block
-        hi = min(lo + block, M)
-        n = hi - lo
-        L = np.empty({max(ns + na, 1)} * R, F)
-        for k in range({ns}):
-            for i in range(n):
-                L[k * R + i] = s0[k, lo + i]
-        for k in range({na}):
-            for i in range(n):
-                L[({ns} + k) * R + i] = A[k, lo + i]
-        for t in range(T):
-            if every > 0 and t % every == 0:
-                for k in range({ns}):
-                    for i in range(n):
-                        K[t // every, k, lo + i] = L[k * R + i]
-            forward_row({row})
-        for k in range({ns}):
-            for i in range(n):
-                s1[k, lo + i] = L[k * R + i]
-"""
-
-    def backward(self, name: str, parallel: bool) -> str:
-        ns, na, nw = len(self.states), len(self.arrays), len(self.wanted)
-        x = ", ".join(f"x_{p}[t, lo:hi]" for p in self.ports)
-        gx = ", ".join(f"gx_{p}[t, lo:hi]" for p in self.ports)
-        c = "".join(f"c_{c}, " for c in self.scalars)
-        return f"""\
-{_JIT.replace("cache=True", f"cache=True, parallel={parallel}")}
-def {name}({self.signature("x", "c", "A", "K", "gz", "gs1", "gx", "gs0", "gA", "every", "block")}):
-    T, M = gz.shape
-    for b in {"prange" if parallel else "range"}((M + block - 1) // block):
-        lo = b * block
-        hi = min(lo + block, M)
-        n = hi - lo
-        L = np.empty({max(self.rows, 1)} * R, F)
-        H = np.empty((min(every, T), {max(ns, 1)} * R), F)
-        for k in range({na}):
-            for i in range(n):
-                L[({ns} + k) * R + i] = A[k, lo + i]
-        for k in range({ns}):
-            for i in range(n):
-                L[({ns + na} + k) * R + i] = gs1[k, lo + i]
-        for k in range({nw}):
-            for i in range(n):
-                L[({2 * ns + na} + k) * R + i] = gA[k, lo + i]
-        for seg in range((T + every - 1) // every - 1, -1, -1):
-            first = seg * every
-            last = min(first + every, T)
-            for k in range({ns}):
-                for i in range(n):
-                    H[0, k * R + i] = K[seg, k, lo + i]
-            for t in range(first, last - 1):
-                replay_row({x}, L, {c}H[t - first], H[t - first + 1], n)
-            for t in range(last - 1, first - 1, -1):
-                backward_row({x}, L, {c}H[t - first], gz[t, lo:hi], {gx}, n)
-        for k in range({ns}):
-            for i in range(n):
-                gs0[k, lo + i] = L[({ns + na} + k) * R + i]
-        for k in range({nw}):
-            for i in range(n):
-                gA[k, lo + i] = L[({2 * ns + na} + k) * R + i]
-"""
-
-    def source(self) -> str:
-        parts = [_PRELUDE.format(dtype=self.dtype, block=BLOCK) + exp_numba_source(self.dtype), self.forward_row()]
-        parts += [self.forward("forward", True), self.forward("forward_serial", False)]
-        if self.gradients is not None:
-            parts += [self.replay_row(), self.backward_row()]
-            parts += [self.backward("backward", True), self.backward("backward_serial", False)]
-        return "\n\n\n".join(p.rstrip() for p in parts) + "\n"
+    return max(1, math.isqrt(max(steps - 1, 0)) + 1)
 
 
 @dataclass(frozen=True)
@@ -296,13 +63,14 @@ class Kernel:
     wanted: tuple[str, ...]
     dtype: np.dtype[Any]
 
-    def _function(self, name: str, steps: int, neurons: int, threads: int) -> tuple[Any, int]:
-        """The parallel function, or the serial one for little work, one thread, or after a fork."""
+    def _function(self, name: str, steps: int, neurons: int, threads: int, most: int) -> tuple[Any, int, int]:
+        """The parallel function, or the serial one for little work, one thread, or after a fork; block and parts."""
         threads = usable(threads, steps * neurons)
+        block = max(64, most // 64 * 64)
         if threads == 1:
-            return getattr(self.module, f"{name}_serial"), BLOCK
+            return getattr(self.module, f"{name}_serial"), block, 1
         share = -(-neurons // threads)
-        return getattr(self.module, name), max(64, min(BLOCK, -(-share // 64) * 64))
+        return getattr(self.module, name), max(64, min(block, -(-share // 64) * 64)), threads
 
     def forward(
         self,
@@ -321,7 +89,7 @@ class Kernel:
         Args:
             x: per port [T, M] input.
             c: scalar coefficients.
-            a: [rows, M] array coefficients.
+            a: [rows, P] array coefficients; neuron j has column j mod P, so that P may be the size of one sample.
             s0: [states, M] state at the start.
             z: [T, M] output, written.
             s1: [states, M] state at the end, written.
@@ -330,8 +98,47 @@ class Kernel:
             threads: most threads to use.
         """
         steps, neurons = z.shape
-        run, block = self._function("forward", steps, neurons, threads)
-        run(*x, *c, a, s0, z, s1, checkpoints, every, block)
+        run, block, parts = self._function("forward", steps, neurons, threads, BLOCK)
+        run(*_flat(x), *c, a, s0, z.reshape(-1), s1, checkpoints, every, neurons, block, parts)
+
+    def recurrent(
+        self,
+        x: NDArray[Any],
+        c: list[Any],
+        a: NDArray[Any],
+        weight: NDArray[Any],
+        z0: NDArray[Any],
+        s0: NDArray[Any],
+        z: NDArray[Any],
+        s1: NDArray[Any],
+        kept: tuple[NDArray[Any], NDArray[Any]] | None = None,
+        threads: int = 1,
+    ) -> int:
+        """Run T steps of B samples of N neurons whose spikes come back through `weight` a step later.
+
+        Args:
+            x: [T, B * N] input.
+            c: scalar coefficients.
+            a: [rows, P] array coefficients.
+            weight: [N, N], row k holds the weights from neuron k.
+            z0: [B, N] output of the step before the first.
+            s0: [states, B * N] state at the start.
+            z: [T, B * N] output, written.
+            s1: [states, B * N] state at the end, written.
+            kept: [T, B * N] drive and [T, states, B * N] state before each step, written.
+            threads: most threads to use.
+
+        Returns:
+            Number of outputs that are not 0.
+        """
+        samples, features = z0.shape
+        parts = min(usable(threads, z.size), samples)
+        run = self.module.recurrent_serial if parts == 1 else self.module.recurrent
+        drive, states = kept or (x[:0], np.empty((0, *s0.shape), self.dtype))
+        found = np.empty(samples, np.int64)
+        flat = z0.reshape(-1), s0, z.reshape(-1), s1
+        run(x.reshape(-1), *c, a, weight, *flat, drive, states, found, features, parts)
+        return int(found.sum())
 
     def backward(
         self,
@@ -346,11 +153,39 @@ class Kernel:
         ga: NDArray[Any],
         every: int,
         threads: int = 1,
+        s0: NDArray[Any] | None = None,
     ) -> None:
-        """Gradients of `forward`: `gx`, `gs0` are written, `ga` [wanted, M] is added to."""
+        """Gradients of `forward`: `gx`, `gs0` are written, `ga` [wanted, M] is added to.
+
+        Args:
+            x: as in `forward`, like `c` and `a`.
+            c: scalar coefficients.
+            a: array coefficients.
+            checkpoints: as `forward` wrote them; with none, [0, states, M], they are made anew from `s0`, a block
+                at a time.
+            gz: [T, M] gradient of the output.
+            gs1: [states, M] gradient of the state at the end.
+            gx: per port [T, M], written.
+            gs0: [states, M] gradient of the state at the start, written.
+            ga: [wanted, M] gradients of the coefficients, added to.
+            every: steps between checkpoints; `spacing(T)` where they are made anew.
+            threads: most threads to use.
+            s0: [states, M] state at the start, where there are no checkpoints.
+        """
         steps, neurons = gz.shape
-        run, block = self._function("backward", steps, neurons, threads)
-        run(*x, *c, a, checkpoints, gz, gs1, *gx, gs0, ga, every, block)
+        per_neuron = max(len(self.states), 1) * self.dtype.itemsize
+        most = min(BLOCK, HISTORY // (min(every, steps) * per_neuron))
+        if s0 is None:
+            s0 = gs1[:, :0]
+        else:
+            most = min(most, WORKSPACE // ((steps // every + 1) * per_neuron))
+        run, block, parts = self._function("backward", steps, neurons, threads, most)
+        gradients = [*_flat(gx), gs0, ga, every, neurons, block, parts]
+        run(*_flat(x), *c, a, s0, checkpoints, gz.reshape(-1), gs1, *gradients)
+
+
+def _flat(x: list[NDArray[Any]]) -> list[NDArray[Any]]:
+    return [p.reshape(-1) for p in x]
 
 
 def kernel(
@@ -377,6 +212,6 @@ def kernel(
     Returns:
         The kernel; first use compiles for 2 to 7 s, later ones load from the cache.
     """
-    writer = _Writer(model, slope, dtype, arrays, wanted, {"through_reset": through_reset, "relaxed": relaxed})
+    writer = Writer(model, slope, dtype, arrays, wanted, {"through_reset": through_reset, "relaxed": relaxed})
     module = load(writer.source(), f"kernel_{type(model).__name__.lower()}")
     return Kernel(module, writer.ports, writer.states, writer.scalars, writer.arrays, writer.wanted, np.dtype(dtype))

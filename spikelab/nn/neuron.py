@@ -18,8 +18,9 @@ from torch import Tensor
 
 from spikelab.errors import ShapeError, UnitError, UnsupportedError, unknown_name
 from spikelab.neurons.model import NeuronModel, parameters
-from spikelab.nn.fused import fused, fused_recurrent, kernel_of, named_kernel
+from spikelab.nn.fused import Coefficients, fused, kernel_of, named_kernel
 from spikelab.nn.primitives import TorchPrimitives
+from spikelab.nn.recurrent import fused_recurrent
 from spikelab.nn.surrogate import Surrogate, surrogate
 from spikelab.units import Quantity, seconds
 
@@ -53,6 +54,8 @@ class Neuron(torch.nn.Module):
         dt: [s] time step; may be set later by `set_dt`, `fit` or `to_network`.
         discretisation: `"exponential"` or `"euler"`.
         fused: run on the fused kernels where the device has them; False forces the plain loop.
+        recompute: keep nothing between forward and backward pass but input and output of the layer; the backward
+            pass then runs the steps once more.
 
     Shape:
         x [T, B, *shape] -> y [T, B, *shape] and the state.
@@ -81,6 +84,7 @@ class Neuron(torch.nn.Module):
         dt: Quantity | None = None,
         discretisation: str = "exponential",
         fused: bool = True,
+        recompute: bool = False,
     ) -> None:
         super().__init__()
         if not isinstance(model, NeuronModel):
@@ -89,7 +93,7 @@ class Neuron(torch.nn.Module):
             )
         self.model = model
         self.shape = _axes(shape, type(self).__name__)
-        self.recurrent, self.detach_reset, self.use_fused = recurrent, detach_reset, fused
+        self.recurrent, self.detach_reset, self.use_fused, self.recompute = recurrent, detach_reset, fused, recompute
         self.surrogate = _surrogate(surrogate)
         self.dt = None if dt is None else seconds(dt, f"{type(self).__name__}.dt")
         if recurrent and len(model.ports) > 1:
@@ -167,7 +171,7 @@ class Neuron(torch.nn.Module):
         model = self.learnt_model()
         state = model.initial()
         values = [_tensor(v, x).expand(x.shape[1:]) for v in state]
-        z = x.new_zeros(x.shape[1:]) if self.recurrent else None
+        z = x.new_zeros(()).expand(x.shape[1:]) if self.recurrent else None
         return LayerState(type(state)(*values), z)
 
     def forward(self, x: Any, state: LayerState | None = None) -> tuple[Tensor, LayerState]:
@@ -264,20 +268,21 @@ class Neuron(torch.nn.Module):
 
     def _fused(self, inputs: list[Tensor], state: LayerState, c: Any) -> tuple[Tensor, LayerState]:
         x = inputs[0]
-        values = {n: _tensor(v, x) for n, v in c._asdict().items()}
-        arrays = tuple(n for n, v in values.items() if v.ndim or v.requires_grad)
-        wanted = tuple(n for n, v in values.items() if v.requires_grad)
-        key = named_kernel(self.model, self.surrogate, x.dtype, arrays, wanted, not self.detach_reset, self.relaxed)
+        values = c._asdict()
+        learnt = {n: v for n, v in values.items() if isinstance(v, Tensor) and v.requires_grad}
+        arrays = tuple(n for n, v in values.items() if n in learnt or np.ndim(v))
+        key = named_kernel(
+            self.model, self.surrogate, x.dtype, arrays, tuple(learnt), not self.detach_reset, self.relaxed
+        )
         k = kernel_of(key)
-        coefficients = [values[n] for n in k.scalars]
-        coefficients += [values[n].expand(x.shape[1:]).contiguous() for n in k.arrays]
-        start = torch.stack([v.to(x.dtype) for v in state.neuron])
+        given = Coefficients([float(values[n]) for n in k.scalars], [_tensor(values[n], x) for n in k.arrays])
+        start = [v.to(x.dtype) for v in state.neuron]
         if self.recurrent:
             assert self.weight_rec is not None and state.z is not None
             weight, before = self.weight_rec.to(x.dtype), state.z.to(x.dtype)
-            y, end = fused_recurrent(x.contiguous(), weight, before, coefficients, start, key)
+            y, end = fused_recurrent(x, weight, before, given, start, key, self.recompute)
         else:
-            y, end = fused(inputs, coefficients, start, key)
+            y, end = fused(inputs, given, start, key, self.recompute)
         return y, LayerState(self.model.State(*end.unbind(0)), y[-1] if self.recurrent else None)
 
     def _loop(self, inputs: list[Tensor], state: LayerState, model: NeuronModel, c: Any) -> tuple[Tensor, LayerState]:
@@ -300,6 +305,7 @@ class Neuron(torch.nn.Module):
         known += "".join(f", {n}={v!r}" for n, v in self.model.flags().items())
         known += f", surrogate={self.surrogate!r}, discretisation={self.discretisation!r}"
         known += "" if self.detach_reset else ", detach_reset=False"
+        known += ", recompute=True" if self.recompute else ""
         learnt = f", learn={self.learn}" if self.learn else ""
         return f"{known}{learnt}, recurrent={self.recurrent}, dt={self.dt}"
 

@@ -10,10 +10,11 @@ from torch import Tensor
 
 from spikelab import nn
 from spikelab.errors import UnsupportedError
-from spikelab.neurons import LIF
+from spikelab.neurons import LIF, CubaLIF, NeuronModel
 from spikelab.neurons.kernel import EVERY
 from spikelab.nn import fused as operators
-from spikelab.nn.fused import fused, kernel_of, named_kernel
+from spikelab.nn import recurrent as recurrent_operators
+from spikelab.nn.fused import Coefficients, fused, kernel_of, named_kernel
 
 SHAPE = (3, 8)
 
@@ -22,36 +23,41 @@ def plain_key() -> str:
     return named_kernel(LIF(), nn.SuperSpike(), torch.float32, (), (), False)
 
 
-def arguments(transposed: bool = False) -> tuple[list[Tensor], list[Tensor], Tensor, str, int]:
+def arguments(transposed: bool = False) -> tuple[list[Tensor], list[Tensor], list[float], list[Tensor], str, int]:
     key = plain_key()
     c = LIF(v_threshold=0.5).coefficients(1e-3, "exponential")._asdict()
-    scalars = [torch.tensor(float(c[n])) for n in kernel_of(key).scalars]
+    scalars = [float(c[n]) for n in kernel_of(key).scalars]
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(35, *SHAPE, generator=generator)
     x = x.transpose(1, 2).contiguous().transpose(1, 2) if transposed else x
-    return [x.requires_grad_(True)], scalars, torch.zeros(1, *SHAPE, requires_grad=True), key, EVERY
+    return [x.requires_grad_(True)], [], scalars, [torch.zeros(SHAPE, requires_grad=True)], key, EVERY
 
 
+@pytest.mark.parametrize("every", [EVERY, operators.AGAIN])
 @pytest.mark.parametrize("transposed", [False, True])
-def test_the_forward_operator_is_registered_as_torch_asks(transposed: bool) -> None:
-    torch.library.opcheck(operators._neuron, arguments(transposed))
+def test_the_forward_operator_is_registered_as_torch_asks(transposed: bool, every: int) -> None:
+    torch.library.opcheck(operators._neuron, (*arguments(transposed)[:-1], every))
 
 
-def test_the_recurrent_and_backward_operators_are_registered_as_torch_asks() -> None:
-    x, c, state, key, every = arguments()
+@pytest.mark.parametrize("every", [EVERY, operators.AGAIN])
+def test_the_recurrent_and_backward_operators_are_registered_as_torch_asks(every: int) -> None:
+    x, none, c, state, key, _ = arguments()
     weight, z0 = torch.full((8, 8), 0.1, requires_grad=True), torch.zeros(SHAPE, requires_grad=True)
-    torch.library.opcheck(operators._recurrent, (x[0], weight, z0, c, state, key))
-    z, end, kept = operators._neuron(x, c, state, key, every)
+    torch.library.opcheck(recurrent_operators._recurrent, (x[0], weight, z0, none, c, state, key, every))
+    z, end, kept = (v.detach() for v in operators._neuron(x, none, c, state, key, every))
     some = ("test_schema", "test_faketensor")
-    plain = [v.detach() for v in (kept, torch.ones_like(z), torch.ones_like(end))]
-    torch.library.opcheck(operators._neuron_backward, ([x[0].detach()], c, *plain, key, every), test_utils=some)
-    z, end, u, all_kept = (v.detach() for v in operators._recurrent(x[0], weight, z0, c, state, key))
-    rest = [v.detach() for v in (weight, z0)]
-    torch.library.opcheck(operators._recurrent_backward, (u, z, *rest, c, all_kept, z, end, key), test_utils=some)
+    plain, start = x[0].detach(), [s.detach() for s in state]
+    given = ([plain], none, c, start, kept, torch.ones_like(z), torch.ones_like(end), key, every)
+    torch.library.opcheck(operators._neuron_backward, given, test_utils=some)
+    z, end, kept, added = (
+        v.detach() for v in recurrent_operators._recurrent(x[0], weight, z0, none, c, state, key, every)
+    )
+    rest = (plain, z, weight.detach(), z0.detach(), none, c, start, kept, added, z, end, key, every)
+    torch.library.opcheck(recurrent_operators._recurrent_backward, rest, test_utils=some)
 
 
 def kept_bytes(layer: nn.Neuron, steps: int) -> dict[str, int]:
-    """Bytes that a forward pass keeps for the backward one, by shape, each storage once."""
+    """Bytes that a forward pass keeps for the backward one beside input and output, by shape, each storage once."""
     seen: dict[int, Tensor] = {}
 
     def pack(value: Tensor) -> Tensor:
@@ -62,21 +68,44 @@ def kept_bytes(layer: nn.Neuron, steps: int) -> dict[str, int]:
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda v: v):
         y, _ = layer(x)
     y.sum().backward()
-    seen.pop(x.untyped_storage().data_ptr(), None)
-    return {str(tuple(v.shape)): v.untyped_storage().nbytes() for v in seen.values() if v.numel() > 1}
+    for own in (x, y, *layer.parameters()):
+        seen.pop(own.untyped_storage().data_ptr(), None)
+    return {str(tuple(v.shape)): v.untyped_storage().nbytes() for v in seen.values() if v.untyped_storage().nbytes()}
 
 
-def test_only_the_input_and_checkpoints_are_kept() -> None:
-    layer = nn.LIF(dt="1 ms")
+@pytest.mark.parametrize("recurrent", [False, True])
+def test_only_input_output_and_checkpoints_are_kept(recurrent: bool) -> None:
+    layer = nn.LIF(dt="1 ms", shape=8, recurrent=recurrent) if recurrent else nn.LIF(dt="1 ms")
     for steps in (EVERY, 20 * EVERY, 20 * EVERY + 1):
         checkpoints = -(-steps // EVERY)
-        assert kept_bytes(layer, steps) == {str((checkpoints, 1, *SHAPE)): checkpoints * 24 * 4}
+        shape = (3, 8) if recurrent else SHAPE
+        expected = {str((checkpoints, 1, *shape)): checkpoints * 24 * 4}
+        if recurrent:
+            expected |= {"(3, 8)": 4, f"({checkpoints},)": checkpoints}  # a zero before the first step; how it ran
+        assert kept_bytes(layer, steps) == expected
 
 
-def test_a_recurrent_layer_keeps_as_much_per_step_however_long_it_runs() -> None:
-    layer = nn.LIF(dt="1 ms", shape=8, recurrent=True)
-    ten, forty = (sum(kept_bytes(layer, steps).values()) for steps in (10, 40))
-    assert forty <= 4 * ten
+@pytest.mark.parametrize("model", [LIF(), CubaLIF(v_leak=0.1)])
+def test_recompute_keeps_nothing_beside_input_and_output(model: NeuronModel) -> None:
+    for recurrent in (False, True):
+        layer = nn.Neuron(model, dt="1 ms", shape=8, recurrent=recurrent, recompute=True)
+        # The start state is one number, spread without memory over the neurons; so are the zeros before the first step.
+        assert sum(kept_bytes(layer, 100).values()) <= 4 * (len(model.State._fields) + recurrent)
+
+
+@pytest.mark.parametrize("recurrent", [False, True])
+@pytest.mark.parametrize("busy", [False, True])
+def test_recompute_changes_no_bit(recurrent: bool, busy: bool) -> None:
+    found = []
+    for again in (False, True):
+        torch.manual_seed(0)
+        layer = nn.LIF(dt="1 ms", shape=96, recurrent=recurrent, learn=("tau_mem", "v_threshold"), recompute=again)
+        x = (torch.randn(50, 9, 96) * 0.4 + (0.8 if busy else 0.05)).requires_grad_(True)
+        y, end = layer(x)
+        ((y * torch.linspace(-1, 1, 96)).sum() + end.neuron.v.sum()).backward()
+        assert (y.mean() > 0.3) == busy
+        found.append([y, end.neuron.v, x.grad, *(p.grad for p in layer.parameters())])
+    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
 
 
 def graph_size(y: Tensor) -> int:
@@ -130,12 +159,12 @@ def test_no_gradient_is_recorded_where_none_is_wanted() -> None:
         y, state = nn.LIF(dt="1 ms")(torch.rand(5, *SHAPE))
     assert not y.requires_grad and not state.neuron.v.requires_grad
     key = plain_key()
-    x, c, s, _, _ = arguments()
-    kept = operators._neuron([x[0].detach()], c, s.detach(), key, 0)[2]
-    assert kept.numel() == 0
+    x, none, c, s, _, _ = arguments()
+    plain, start = [x[0].detach()], [s[0].detach()]
+    assert operators._neuron(plain, none, c, start, key, 0)[2].numel() == 0
     with torch.no_grad():
-        z, _ = fused([x[0].detach()], c, s.detach(), key)
-    assert torch.equal(z, fused([x[0].detach()], c, s.detach(), key)[0])
+        z, _ = fused(plain, Coefficients(c, none), start, key)
+    assert torch.equal(z, fused(plain, Coefficients(c, none), start, key)[0])
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")  # torch's own, in jvp

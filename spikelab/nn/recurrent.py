@@ -1,0 +1,283 @@
+"""Recurrent layers as torch operators: T steps in which the spikes of a layer come back to it.
+
+Two ways to the same numbers, but for the order of their sums. A silent layer adds the weights of the
+neurons that spiked, sample by sample, all steps in one kernel; a busy one multiplies the whole batch
+by the weights, step by step. Which is faster hangs on the share of outputs that are not 0, so that
+share, counted over one segment of steps, decides how the next segment is run.
+
+Between forward and backward pass the input, the output and a state per segment are kept; the backward
+pass runs each segment once more for the drive and the state at every step. The gradient of the
+weights is one product over all steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from spikelab.neurons.kernel import EVERY, Kernel
+from spikelab.nn.fused import AGAIN, Coefficients, kernel_of, numbers, only_backward, spread, stacked
+
+__all__ = ["fused_recurrent"]
+
+Array = NDArray[Any]
+
+
+def _adds(share: float, samples: int, features: int) -> bool:
+    """Whether adding the weights of spiking neurons is faster than a product of the whole batch."""
+    if samples < 8 or features <= 64:
+        return True  # the product is not worth its call
+    return share < (0.25 if features <= 512 else 0.1)
+
+
+class _FewThreads:
+    """One thread for products too small to share: waking threads every step costs more than it gives."""
+
+    def __init__(self, samples: int, features: int):
+        self.small = samples * features * features < 2_000_000  # about 0.04 ms on one core here
+
+    def __enter__(self) -> int:
+        self.before = torch.get_num_threads()
+        if self.small:
+            torch.set_num_threads(1)
+        return self.before
+
+    def __exit__(self, *_: object) -> None:
+        if self.small:
+            torch.set_num_threads(self.before)
+
+
+class _Walk:
+    """A layer's segments of steps, run forward: by adding or by products."""
+
+    def __init__(self, k: Kernel, x: Tensor, weight: Tensor, c: Coefficients):
+        self.k, self.x, self.weight = k, x, weight
+        self.samples, self.features = x.shape[1:]
+        self.neurons = self.samples * self.features
+        self.c, self.a = numbers(k, c.arrays, c.scalars, tuple(x.shape[1:]))
+        self.rows = np.ascontiguousarray(weight.numpy().T)
+        self.transposed = weight.t()
+        self.adds = True  # the activity of the first segment is not known
+
+    def run(self, first: int, before: Tensor, s: Array, z: Tensor, kept: tuple[Tensor, Array] | None = None) -> Array:
+        """Run the steps of `z` [n, B, N], which begin at `first`; state at the end. Drive and states go to `kept`."""
+        x, end = self.x[first : first + len(z)], np.empty_like(s)
+        with _FewThreads(self.samples, self.features) as threads:
+            if self.adds:
+                flat = None if kept is None else (_flat(kept[0]), kept[1])
+                found = self.k.recurrent(
+                    _flat(x), self.c, self.a, self.rows, before.numpy(), s, _flat(z), end, flat, threads
+                )
+            else:
+                found = self._multiply(x, before, s, z, end, kept, threads)
+        self.adds = _adds(found / z.numel(), self.samples, self.features)
+        return end
+
+    def _multiply(self, x: Tensor, before: Tensor, s: Array, z: Tensor, end: Array, kept: Any, threads: int) -> int:
+        u = torch.empty_like(x) if kept is None else kept[0]
+        flat_u, flat_z, none = _flat(u), _flat(z), s[None, :, :0]
+        now, then = s.copy(), end
+        for t in range(len(x)):
+            if kept is not None:
+                kept[1][t] = now
+            torch.addmm(x[t], before, self.transposed, out=u[t])
+            self.k.forward([flat_u[t : t + 1]], self.c, self.a, now, flat_z[t : t + 1], then, none, 0, threads)
+            now, then, before = then, now, z[t]
+        if now is not end:
+            end[...] = now
+        return int(z.count_nonzero())
+
+
+def _flat(x: Tensor) -> Array:
+    return x.reshape(x.shape[0], -1).numpy()
+
+
+@torch.library.custom_op("spikelab::recurrent", mutates_args=())
+def _recurrent(
+    x: Tensor,
+    weight: Tensor,
+    z0: Tensor,
+    arrays: list[Tensor],
+    scalars: list[float],
+    state: list[Tensor],
+    key: str,
+    every: int,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    k, x = kernel_of(key), x.detach().contiguous()
+    start = stacked([v.detach() for v in state], x[0])
+    walk = _Walk(k, x, weight.detach(), Coefficients(scalars, arrays))
+    z, step = torch.empty_like(x), every if every > 0 else EVERY
+    segments = -(-len(x) // step)
+    kept = x.new_empty((segments if every > 0 else 0, *start.shape))
+    added = torch.zeros(len(kept), dtype=torch.bool)
+    s, before = start.reshape(len(start), walk.neurons).numpy(), z0.detach().contiguous()
+    for segment in range(segments):
+        if every > 0:
+            kept[segment] = torch.from_numpy(s).reshape(start.shape)
+            added[segment] = walk.adds
+        first = segment * step
+        s = walk.run(first, before, s, z[first : first + step])
+        before = z[min(first + step, len(x)) - 1]
+    return z, torch.from_numpy(s).reshape(start.shape).clone(), kept, added
+
+
+@_recurrent.register_fake
+def _(
+    x: Tensor,
+    weight: Tensor,
+    z0: Tensor,
+    arrays: list[Tensor],
+    scalars: list[float],
+    state: list[Tensor],
+    key: str,
+    every: int,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    segments = -(-x.shape[0] // every) if every > 0 else 0
+    z = torch.empty_like(x, memory_format=torch.contiguous_format)
+    shape = (len(state), *x.shape[1:])
+    return z, z.new_empty(shape), z.new_empty((segments, *shape)), z.new_empty(segments, dtype=torch.bool)
+
+
+@torch.library.custom_op("spikelab::recurrent_backward", mutates_args=())
+def _recurrent_backward(
+    x: Tensor,
+    z: Tensor,
+    weight: Tensor,
+    z0: Tensor,
+    arrays: list[Tensor],
+    scalars: list[float],
+    state: list[Tensor],
+    kept: Tensor,
+    added: Tensor,
+    gz: Tensor,
+    gs: Tensor,
+    key: str,
+    every: int,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    k, x, z, gz, z0 = kernel_of(key), x.detach().contiguous(), z.detach(), gz.contiguous(), z0.detach().contiguous()
+    weight = weight.detach()
+    walk = _Walk(k, x, weight, Coefficients(scalars, arrays))
+    steps, shape, neurons = len(x), tuple(x.shape[1:]), walk.neurons
+    if every == AGAIN:
+        every = EVERY  # the segments of the forward pass, so that each is run the same way
+        kept, added = _again(walk, z, z0, stacked([v.detach() for v in state], x[0]), every)
+    flat_kept, states = kept.reshape(len(kept), len(gs), neurons).numpy(), len(gs)
+    gx, gc = torch.empty_like(x), x.new_zeros((len(k.wanted), *shape))
+    u, scratch = (torch.empty((every, *shape), dtype=x.dtype) for _ in range(2))
+    s = np.empty((every, states, neurons), k.dtype)
+    flat_gx, flat_u, flat_gc = _flat(gx), _flat(u), gc.reshape(len(k.wanted), neurons).numpy()
+    a = gs.contiguous().reshape(states, neurons).numpy().copy()
+    b, total = np.empty_like(a), torch.empty_like(x[0])
+    flat_total = total.reshape(1, -1).numpy()
+    for segment in range(len(kept) - 1, -1, -1):
+        first = segment * every
+        n = min(every, steps - first)
+        walk.adds = bool(added[segment])
+        walk.run(first, z[first - 1] if first else z0, flat_kept[segment], scratch[:n], (u[:n], s[:n]))
+        with _FewThreads(*shape) as threads:
+            for j in range(n - 1, -1, -1):
+                t = first + j
+                if t + 1 < steps:
+                    torch.addmm(gz[t], gx[t + 1], weight, out=total)
+                else:
+                    total.copy_(gz[t])
+                step = [flat_u[j : j + 1]], walk.c, walk.a, s[j : j + 1], flat_total, a
+                k.backward(*step, [flat_gx[t : t + 1]], b, flat_gc, 1, threads)
+                a, b = b, a
+    gw = gx[0].t() @ z0
+    gw.addmm_(gx[1:].reshape(-1, shape[-1]).t(), z[:-1].reshape(-1, shape[-1]))
+    return gx, gw, gx[0] @ weight, gc, torch.from_numpy(a).reshape(gs.shape).clone()
+
+
+def _again(walk: _Walk, z: Tensor, z0: Tensor, start: Tensor, every: int) -> tuple[Tensor, Tensor]:
+    """State and way of each segment, made anew."""
+    segments = -(-len(z) // every)
+    kept, added = z.new_empty((segments, *start.shape)), torch.zeros(segments, dtype=torch.bool)
+    s, scratch = start.reshape(len(start), walk.neurons).numpy(), torch.empty_like(z[:every])
+    for segment in range(segments):
+        kept[segment] = torch.from_numpy(s).reshape(start.shape)
+        added[segment] = walk.adds
+        first = segment * every
+        n = min(every, len(z) - first)
+        s = walk.run(first, z[first - 1] if first else z0, s, scratch[:n])
+    return kept, added
+
+
+@_recurrent_backward.register_fake
+def _(
+    x: Tensor,
+    z: Tensor,
+    weight: Tensor,
+    z0: Tensor,
+    arrays: list[Tensor],
+    scalars: list[float],
+    state: list[Tensor],
+    kept: Tensor,
+    added: Tensor,
+    gz: Tensor,
+    gs: Tensor,
+    key: str,
+    every: int,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    gx = torch.empty_like(x, memory_format=torch.contiguous_format)
+    gc = x.new_empty((len(kernel_of(key).wanted), *x.shape[1:]))
+    return gx, torch.empty_like(weight), gx.new_empty(x.shape[1:]), gc, gx.new_empty(gs.shape)
+
+
+def _setup(ctx: Any, inputs: Any, output: Any) -> None:
+    x, weight, z0, arrays, ctx.scalars, state, ctx.key, ctx.every = inputs
+    z, _, kept, added = output
+    ctx.arrays = len(arrays)
+    ctx.set_materialize_grads(True)
+    ctx.save_for_backward(x, z, weight, z0, kept, added, *arrays, *(state if ctx.every == AGAIN else ()))
+    ctx.mark_non_differentiable(kept, added)
+
+
+def _backward(ctx: Any, gz: Tensor, gs: Tensor, *_: Any) -> Any:
+    x, z, weight, z0, kept, added, *rest = ctx.saved_tensors
+    arrays, state = rest[: ctx.arrays], rest[ctx.arrays :]
+    gx, gw, gz0, gc, start = _recurrent_backward(
+        x, z, weight, z0, arrays, ctx.scalars, state, kept, added, gz, gs, ctx.key, ctx.every
+    )
+    none = None if ctx.scalars else []  # the structure that torch expects of an empty list
+    return gx, gw, gz0, spread(kernel_of(ctx.key), arrays, gc), none, list(start.unbind(0)), None, None
+
+
+_recurrent.register_autograd(_backward, setup_context=_setup)
+
+
+def fused_recurrent(
+    x: Tensor,
+    weight: Tensor,
+    z0: Tensor,
+    c: Coefficients,
+    state: Sequence[Tensor],
+    key: str,
+    recompute: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """Run T steps with recurrent weights: the input of a step is x[t] + W z[t - 1].
+
+    Args:
+        x: [T, B, N].
+        weight: [N, N] recurrent weights (to, from).
+        z0: [B, N] output of the step before the first.
+        c: coefficients.
+        state: per state variable [B, N].
+        key: of `named_kernel`.
+        recompute: keep nothing for the backward pass but arguments and output.
+
+    Returns:
+        Output [T, B, N] and state at the end [states, B, N].
+
+    Raises:
+        UnsupportedError: an input has a forward-mode tangent.
+    """
+    only_backward(x, weight, z0, *c.arrays, *state)
+    every = 0 if not torch.is_grad_enabled() else AGAIN if recompute else EVERY
+    z, end, _, _ = _recurrent(x, weight, z0, c.arrays, c.scalars, list(state), key, every)
+    return z, end
