@@ -1,5 +1,6 @@
 """The torch shell: layers with explicit state, surrogates, and the way from a module to a `Network` and back."""
 
+from spikelab.nn.bits import spikes_as_bits
 from spikelab.nn.comparison import Agreement, compare
 from spikelab.nn.graph import from_network
 from spikelab.nn.layers import AvgPool2d, Conv2d, Dropout, Flatten, Linear, Sequential, SumPool2d
@@ -36,6 +37,7 @@ __all__ = [
     "from_norse",
     "initialise",
     "set_dt",
+    "spikes_as_bits",
     "to_network",
     "to_norse",
 ]

@@ -209,7 +209,7 @@ def _backward(ctx: Any, gz: Tensor, gs: Tensor, _: Any) -> Any:
     ports, coefficients = ctx.sizes
     x, arrays, state = saved[:ports], saved[ports : ports + coefficients], saved[ports + coefficients :]
     gx, start, gc = _neuron_backward(x, arrays, ctx.scalars, state, kept, gz, gs, ctx.key, ctx.every)
-    none = None if ctx.scalars else []  # the structure that torch expects of an empty list
+    none: list[Any] | None = None if ctx.scalars else []  # the structure that torch expects of an empty list
     return gx, spread(_KERNELS[ctx.key], arrays, gc), none, list(start.unbind(0)), None, None
 
 

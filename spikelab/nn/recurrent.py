@@ -244,7 +244,7 @@ def _backward(ctx: Any, gz: Tensor, gs: Tensor, *_: Any) -> Any:
     gx, gw, gz0, gc, start = _recurrent_backward(
         x, z, weight, z0, arrays, ctx.scalars, state, kept, added, gz, gs, ctx.key, ctx.every
     )
-    none = None if ctx.scalars else []  # the structure that torch expects of an empty list
+    none: list[Any] | None = None if ctx.scalars else []  # the structure that torch expects of an empty list
     return gx, gw, gz0, spread(kernel_of(ctx.key), arrays, gc), none, list(start.unbind(0)), None, None
 
 
