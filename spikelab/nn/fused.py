@@ -7,6 +7,7 @@ weights have operators of their own, in `recurrent.py`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -20,7 +21,17 @@ from spikelab.neurons.model import NeuronModel
 from spikelab.nn.memory import empty
 from spikelab.nn.surrogate import Surrogate
 
-__all__ = ["Coefficients", "fused", "kernel_of", "named_kernel", "numbers", "only_backward", "spread", "stacked"]
+__all__ = [
+    "AGAIN",
+    "Coefficients",
+    "Layout",
+    "channels_last",
+    "fused",
+    "kernel_of",
+    "named_kernel",
+    "only_backward",
+    "spread",
+]
 
 _KERNELS: dict[str, Kernel] = {}
 _NUMBERS: dict[Any, int] = {}
@@ -75,28 +86,63 @@ def kernel_of(key: str) -> Kernel:
     return _KERNELS[key]
 
 
-def numbers(
-    k: Kernel, arrays: Sequence[Tensor], scalars: Sequence[float], shape: tuple[int, ...]
-) -> tuple[list[Any], np.ndarray[Any, Any]]:
-    """Scalars, and array coefficients [rows, P] over one sample, or over the batch where one differs in it.
+def channels_last(x: Tensor) -> bool:
+    """Whether the images of x [T, B, C, H, W] lie with their channels innermost: neurons do not mind."""
+    return x.ndim == 5 and not x.is_contiguous() and x.movedim(2, -1).is_contiguous()
+
+
+class Layout(NamedTuple):
+    """The order in which the neurons of a step lie in memory.
 
     Args:
-        k: the kernel.
-        arrays: tensors that broadcast to [B, *shape].
-        scalars: numbers.
         shape: (B, *shape).
+        dtype: of the numbers.
+        last: whether the channels of images lie innermost.
     """
-    c = [k.dtype.type(v) for v in scalars]
-    if not arrays:
-        return c, np.zeros((0, 1), k.dtype)
-    whole = any(a.ndim == len(shape) and a.shape[0] > 1 for a in arrays)
-    target = shape if whole else (1, *shape[1:])
-    return c, np.stack([a.detach().expand(target).reshape(-1).numpy() for a in arrays])
 
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+    last: bool
 
-def stacked(state: Sequence[Tensor], like: Tensor) -> Tensor:
-    """State variables as one contiguous tensor [states, *shape of one step]."""
-    return torch.stack(list(state)) if state else like.new_empty((0, *like.shape))
+    @classmethod
+    def of(cls, x: Tensor) -> Layout:
+        """The order of x [T, B, *shape]: channels last if it lies so, else that of its axes."""
+        return cls(tuple(x.shape[1:]), x.dtype, channels_last(x))
+
+    @property
+    def neurons(self) -> int:
+        """Neurons of a step."""
+        return math.prod(self.shape)
+
+    def empty(self, steps: int) -> Tensor:
+        """[steps, B, *shape], undefined."""
+        return empty((steps, *self.shape), self.dtype, self.last)
+
+    def flat(self, x: Tensor) -> np.ndarray[Any, Any]:
+        """[n, neurons] in memory order, from [n, B, *shape]; a view where x lies so."""
+        x = x.detach()
+        x = x.movedim(2, -1) if self.last else x
+        return x.contiguous().view(x.shape[0], self.neurons).numpy()
+
+    def stacked(self, state: Sequence[Tensor]) -> Tensor:
+        """State variables as one tensor [states, B, *shape] in memory order."""
+        made = self.empty(len(state))
+        for row, v in zip(made, state, strict=True):
+            row.fill_(v[(0,) * v.ndim]) if not any(v.stride()) else row.copy_(v)
+        return made
+
+    def numbers(
+        self, k: Kernel, arrays: Sequence[Tensor], scalars: Sequence[float]
+    ) -> tuple[list[Any], np.ndarray[Any, Any]]:
+        """Scalars, and array coefficients [rows, P] over one sample, or over the batch where one differs in it."""
+        c = [k.dtype.type(v) for v in scalars]
+        if not arrays:
+            return c, np.zeros((0, 1), k.dtype)
+        whole = any(a.ndim == len(self.shape) and a.shape[0] > 1 for a in arrays)
+        target = self.shape if whole else (1, *self.shape[1:])
+        rows = [a.detach().expand(target) for a in arrays]
+        rows = [a.movedim(1, -1) for a in rows] if self.last else rows
+        return c, np.stack([a.reshape(-1).numpy() for a in rows])
 
 
 def spread(k: Kernel, arrays: Sequence[Tensor], gc: Tensor) -> list[Tensor | None]:
@@ -107,31 +153,33 @@ def spread(k: Kernel, arrays: Sequence[Tensor], gc: Tensor) -> list[Tensor | Non
     ]
 
 
-def _flat(x: Tensor) -> np.ndarray[Any, Any]:
-    return x.detach().reshape(x.shape[0], -1).numpy()
-
-
 @torch.library.custom_op("spikelab::neuron", mutates_args=())
 def _neuron(
     x: list[Tensor], arrays: list[Tensor], scalars: list[float], state: list[Tensor], key: str, every: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    k = _KERNELS[key]
-    start = stacked(state, x[0][0])
+    k, layout = _KERNELS[key], Layout.of(x[0])
+    start = layout.stacked(state)
     segments = -(-len(x[0]) // every) if every > 0 else 0
-    z, end = empty(tuple(x[0].shape), x[0].dtype), torch.empty_like(start)
-    kept = empty((segments, *start.shape), start.dtype)
-    neurons = x[0][0].numel()
+    z, end, kept = layout.empty(len(x[0])), layout.empty(len(state)), layout.empty(segments * len(state))
     k.forward(
-        [_flat(p.contiguous()) for p in x],
-        *numbers(k, arrays, scalars, tuple(x[0].shape[1:])),
-        start.reshape(len(start), neurons).numpy(),
-        _flat(z),
-        end.reshape(len(start), neurons).numpy(),
-        kept.reshape(segments, len(start), neurons).numpy(),
+        [layout.flat(p) for p in x],
+        *layout.numbers(k, arrays, scalars),
+        layout.flat(start),
+        layout.flat(z),
+        layout.flat(end),
+        layout.flat(kept).reshape(segments, len(state), layout.neurons),
         max(every, 0),
         torch.get_num_threads(),
     )
     return z, end, kept
+
+
+def _empty_like(x: Tensor, n: int) -> Tensor:
+    """[n, B, *shape] as `Layout.of(x).empty`, for shapes only."""
+    shape = x.shape[1:]
+    if channels_last(x):
+        return x.new_empty((n, shape[0], *shape[2:], shape[1])).movedim(-1, 2)
+    return x.new_empty((n, *shape))
 
 
 @_neuron.register_fake
@@ -139,9 +187,7 @@ def _(
     x: list[Tensor], arrays: list[Tensor], scalars: list[float], state: list[Tensor], key: str, every: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     segments = -(-x[0].shape[0] // every) if every > 0 else 0
-    z = torch.empty_like(x[0], memory_format=torch.contiguous_format)
-    shape = (len(state), *x[0].shape[1:])
-    return z, z.new_empty(shape), z.new_empty((segments, *shape))
+    return _empty_like(x[0], len(x[0])), _empty_like(x[0], len(state)), _empty_like(x[0], segments * len(state))
 
 
 @torch.library.custom_op("spikelab::neuron_backward", mutates_args=())
@@ -156,23 +202,21 @@ def _neuron_backward(
     key: str,
     every: int,
 ) -> tuple[list[Tensor], Tensor, Tensor]:
-    k = _KERNELS[key]
-    neurons = gz[0].numel()
-    gx = [empty(tuple(p.shape), p.dtype) for p in x]
-    start = torch.empty_like(gs, memory_format=torch.contiguous_format)
-    gc = torch.zeros((len(k.wanted), *gz.shape[1:]), dtype=gz.dtype)
+    k, layout = _KERNELS[key], Layout.of(x[0])
+    gx, start, gc = [layout.empty(len(p)) for p in x], layout.empty(len(gs)), layout.empty(len(k.wanted))
+    again = every == AGAIN
     k.backward(
-        [_flat(p.contiguous()) for p in x],
-        *numbers(k, arrays, scalars, tuple(gz.shape[1:])),
-        kept.reshape(len(kept), len(gs), neurons).numpy(),
-        _flat(gz.contiguous()),
-        gs.contiguous().reshape(len(gs), neurons).numpy(),
-        [_flat(g) for g in gx],
-        start.reshape(len(start), neurons).numpy(),
-        gc.reshape(len(k.wanted), neurons).numpy(),
-        spacing(len(gz)) if every == AGAIN else every,
+        [layout.flat(p) for p in x],
+        *layout.numbers(k, arrays, scalars),
+        layout.flat(kept).reshape(-1 if len(gs) else 0, len(gs), layout.neurons),
+        layout.flat(gz),
+        layout.flat(gs),
+        [layout.flat(g) for g in gx],
+        layout.flat(start),
+        layout.flat(gc.zero_()),
+        spacing(len(gz)) if again else every,
         torch.get_num_threads(),
-        stacked(state, gz[0]).reshape(len(gs), neurons).numpy() if every == AGAIN else None,
+        layout.flat(layout.stacked(state)) if again else None,
     )
     return gx, start, gc
 
@@ -190,24 +234,23 @@ def _(
     every: int,
 ) -> tuple[list[Tensor], Tensor, Tensor]:
     wanted = len(_KERNELS[key].wanted)
-    gx = [torch.empty_like(p, memory_format=torch.contiguous_format) for p in x]
-    start = torch.empty_like(gs, memory_format=torch.contiguous_format)
-    return gx, start, gz.new_empty((wanted, *gz.shape[1:]))
+    return [_empty_like(p, len(p)) for p in x], _empty_like(x[0], len(gs)), _empty_like(x[0], wanted)
 
 
 def _setup(ctx: Any, inputs: Any, output: Any) -> None:
     x, arrays, ctx.scalars, state, ctx.key, ctx.every = inputs
-    ctx.sizes = (len(x), len(arrays))
-    ctx.states = len(state)
-    ctx.set_materialize_grads(True)
+    ctx.sizes = (len(x), len(arrays), len(state))
+    ctx.set_materialize_grads(False)
     ctx.save_for_backward(*x, *arrays, *(state if ctx.every == AGAIN else ()), output[2])
     ctx.mark_non_differentiable(output[2])
 
 
-def _backward(ctx: Any, gz: Tensor, gs: Tensor, _: Any) -> Any:
+def _backward(ctx: Any, gz: Tensor | None, gs: Tensor | None, _: Any) -> Any:
     *saved, kept = ctx.saved_tensors
-    ports, coefficients = ctx.sizes
+    ports, coefficients, states = ctx.sizes
     x, arrays, state = saved[:ports], saved[ports : ports + coefficients], saved[ports + coefficients :]
+    gz = torch.zeros_like(x[0]) if gz is None else gz
+    gs = torch.zeros((), dtype=gz.dtype).expand(states, *gz.shape[1:]) if gs is None else gs
     gx, start, gc = _neuron_backward(x, arrays, ctx.scalars, state, kept, gz, gs, ctx.key, ctx.every)
     none: list[Any] | None = None if ctx.scalars else []  # the structure that torch expects of an empty list
     return gx, spread(_KERNELS[ctx.key], arrays, gc), none, list(start.unbind(0)), None, None

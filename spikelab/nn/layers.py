@@ -11,6 +11,7 @@ from torch import Tensor
 
 from spikelab.errors import ShapeError, SpikelabError, UnsupportedError
 from spikelab.nn.neuron import LayerState, Neuron, must_be_tensor
+from spikelab.nn.pool import pool, pools
 
 __all__ = [
     "AvgPool2d",
@@ -83,7 +84,7 @@ def whole_flatten(module: torch.nn.Flatten, where: str) -> int:
 
 
 class Conv2d(torch.nn.Conv2d):
-    """`torch.nn.Conv2d` on [T, B, C, H, W]."""
+    """`torch.nn.Conv2d` on [T, B, C, H, W]; on a CPU its images lie channels last in memory."""
 
     def forward(self, input: Tensor) -> Tensor:
         """[T, B, C, H, W] to [T, B, C', H', W']."""
@@ -91,7 +92,7 @@ class Conv2d(torch.nn.Conv2d):
         if min(x.shape[2:]) > 1:  # one pixel wide, torch 2.13's oneDNN crashes on some geometries
             # Channels last: with few channels, torch's backward on a CPU is up to ten times as fast (measured).
             x = x.contiguous(memory_format=torch.channels_last)
-        y: Tensor = super().forward(x).contiguous()
+        y: Tensor = super().forward(x)
         steps: Tensor = y.unflatten(0, input.shape[:2])
         return steps
 
@@ -101,16 +102,34 @@ class AvgPool2d(torch.nn.AvgPool2d):
 
     def forward(self, input: Tensor) -> Tensor:
         """[T, B, C, H, W] to [T, B, C, H', W']."""
-        return steps_as_samples(super().forward, _images(self, input))
+        x = _images(self, input)
+        if self._plain(x):
+            return pool(x, self.kernel_size, self.divisor_override or _area(self.kernel_size))
+        return steps_as_samples(super().forward, x)
+
+    def _plain(self, x: Tensor) -> bool:
+        fits = all(n >= k for n, k in zip(x.shape[-2:], _pair(self.kernel_size), strict=True))
+        return fits and not self.ceil_mode and pools(x, self.kernel_size, self.stride, self.padding)
 
 
 class SumPool2d(AvgPool2d):
-    """Sum over windows, as chips pool spikes: the mean times the size of the window."""
+    """Sum over windows, as chips pool spikes."""
 
     def forward(self, input: Tensor) -> Tensor:
         """[T, B, C, H, W] to [T, B, C, H', W']."""
-        kernel = self.kernel_size
-        return super().forward(input) * float(kernel * kernel if isinstance(kernel, int) else kernel[0] * kernel[1])
+        x = _images(self, input)
+        if self._plain(x):
+            return pool(x, self.kernel_size, 1)
+        return super().forward(x) * float(_area(self.kernel_size))
+
+
+def _pair(size: Any) -> tuple[int, int]:
+    return (size, size) if isinstance(size, int) else (size[0], size[1])
+
+
+def _area(size: Any) -> int:
+    height, width = _pair(size)
+    return height * width
 
 
 class Flatten(torch.nn.Module):

@@ -53,21 +53,25 @@ def _take(size: int) -> NDArray[np.uint8]:
         return np.empty(size, np.uint8)
 
 
-def empty(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-    """Contiguous CPU tensor with undefined values.
+def empty(shape: tuple[int, ...], dtype: torch.dtype, channels_last: bool = False) -> Tensor:
+    """Dense CPU tensor with undefined values.
 
     A tensor of `SMALLEST` bytes or more cannot be made larger in place (`resize_`).
 
     Args:
         shape: of the tensor.
         dtype: of the tensor.
+        channels_last: the third axis from the end lies innermost in memory, as in images `[..., C, H, W]`.
     """
     size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+    inner = (*shape[:-3], *shape[-2:], shape[-3]) if channels_last else shape
     if size < SMALLEST or dtype not in _NUMPY:
-        return torch.empty(shape, dtype=dtype)
+        laid = torch.empty(inner, device="meta")
+        return torch.empty_strided(shape, (laid.movedim(-1, -3) if channels_last else laid).stride(), dtype=dtype)
     memory = _take(size)
     # An array of its own, which lives as long as the tensor's storage. It has the tensor's shape and dtype
     # already, because autograd treats a view of a tensor unlike a tensor.
-    lent: Any = memory.view(_NUMPY[dtype]).reshape(shape)
+    lent: Any = memory.view(_NUMPY[dtype]).reshape(inner)
+    lent = np.moveaxis(lent, -1, -3) if channels_last else lent
     weakref.finalize(lent, _keep, memory).atexit = False
     return torch.from_numpy(lent)

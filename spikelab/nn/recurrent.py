@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from spikelab.neurons.kernel import EVERY, Kernel
-from spikelab.nn.fused import AGAIN, Coefficients, kernel_of, numbers, only_backward, spread, stacked
+from spikelab.nn.fused import AGAIN, Coefficients, Layout, kernel_of, only_backward, spread
 
 __all__ = ["fused_recurrent"]
 
@@ -56,10 +56,10 @@ class _Walk:
     """A layer's segments of steps, run forward: by adding or by products."""
 
     def __init__(self, k: Kernel, x: Tensor, weight: Tensor, c: Coefficients):
-        self.k, self.x, self.weight = k, x, weight
+        self.k, self.x, self.layout = k, x, Layout.of(x)
         self.samples, self.features = x.shape[1:]
         self.neurons = self.samples * self.features
-        self.c, self.a = numbers(k, c.arrays, c.scalars, tuple(x.shape[1:]))
+        self.c, self.a = self.layout.numbers(k, c.arrays, c.scalars)
         self.rows = np.ascontiguousarray(weight.numpy().T)
         self.transposed = weight.t()
         self.adds = True  # the activity of the first segment is not known
@@ -109,8 +109,8 @@ def _recurrent(
     every: int,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     k, x = kernel_of(key), x.detach().contiguous()
-    start = stacked([v.detach() for v in state], x[0])
     walk = _Walk(k, x, weight.detach(), Coefficients(scalars, arrays))
+    start = walk.layout.stacked([v.detach() for v in state])
     z, step = torch.empty_like(x), every if every > 0 else EVERY
     segments = -(-len(x) // step)
     kept = x.new_empty((segments if every > 0 else 0, *start.shape))
@@ -165,7 +165,7 @@ def _recurrent_backward(
     steps, shape, neurons = len(x), tuple(x.shape[1:]), walk.neurons
     if every == AGAIN:
         every = EVERY  # the segments of the forward pass, so that each is run the same way
-        kept, added = _again(walk, z, z0, stacked([v.detach() for v in state], x[0]), every)
+        kept, added = _again(walk, z, z0, walk.layout.stacked([v.detach() for v in state]), every)
     flat_kept, states = kept.reshape(len(kept), len(gs), neurons).numpy(), len(gs)
     gx, gc = torch.empty_like(x), x.new_zeros((len(k.wanted), *shape))
     u, scratch = (torch.empty((every, *shape), dtype=x.dtype) for _ in range(2))
@@ -232,14 +232,16 @@ def _(
 def _setup(ctx: Any, inputs: Any, output: Any) -> None:
     x, weight, z0, arrays, ctx.scalars, state, ctx.key, ctx.every = inputs
     z, _, kept, added = output
-    ctx.arrays = len(arrays)
-    ctx.set_materialize_grads(True)
+    ctx.arrays, ctx.states = len(arrays), len(state)
+    ctx.set_materialize_grads(False)
     ctx.save_for_backward(x, z, weight, z0, kept, added, *arrays, *(state if ctx.every == AGAIN else ()))
     ctx.mark_non_differentiable(kept, added)
 
 
-def _backward(ctx: Any, gz: Tensor, gs: Tensor, *_: Any) -> Any:
+def _backward(ctx: Any, gz: Tensor | None, gs: Tensor | None, *_: Any) -> Any:
     x, z, weight, z0, kept, added, *rest = ctx.saved_tensors
+    gz = torch.zeros_like(z) if gz is None else gz
+    gs = gz.new_zeros((ctx.states, *z.shape[1:])) if gs is None else gs
     arrays, state = rest[: ctx.arrays], rest[ctx.arrays :]
     gx, gw, gz0, gc, start = _recurrent_backward(
         x, z, weight, z0, arrays, ctx.scalars, state, kept, added, gz, gs, ctx.key, ctx.every

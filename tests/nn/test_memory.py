@@ -34,6 +34,16 @@ def test_memory_that_a_view_shows_is_not_taken(hold: object) -> None:
     assert bool((view == 7).all())
 
 
+@pytest.mark.parametrize("size", [4, 256])
+def test_images_may_lie_channels_last_and_keep_their_memory(size: int) -> None:
+    image = memory.empty((2, 3, size, size), torch.float32, channels_last=True)
+    assert image.shape == (2, 3, size, size) and image.is_contiguous(memory_format=torch.channels_last)
+    image.fill_(7.0)
+    gc.collect()
+    memory.empty((2, 3, size, size), torch.float32).fill_(1.0)
+    assert bool((image == 7).all())
+
+
 def test_small_tensors_are_torchs_own_and_shapes_and_types_are_kept() -> None:
     assert memory.empty((3, 0, 2), torch.float64).shape == (3, 0, 2)
     large = memory.empty((2, 3, 1 << 17), torch.float64)
