@@ -197,7 +197,8 @@ class Neuron(torch.nn.Module):
         model = self.learnt_model()
         c = model.coefficients(dt, self.discretisation)  # type: ignore[arg-type]
         if self.use_fused and like.device.type == "cpu" and like.dtype in (torch.float32, torch.float64):
-            return self._fused(inputs, state, c)
+            result: tuple[Tensor, LayerState] = self._fused(inputs, state, c)
+            return result
         return self._loop(inputs, state, model, c)
 
     def _inputs(self, x: Any) -> list[Tensor]:
@@ -266,11 +267,12 @@ class Neuron(torch.nn.Module):
                 "pass what this layer returned, or None to start"
             )
 
+    @torch.compiler.disable  # the kernels are compiled already; torch.compile runs them between its graphs
     def _fused(self, inputs: list[Tensor], state: LayerState, c: Any) -> tuple[Tensor, LayerState]:
         x = inputs[0]
         values = c._asdict()
         learnt = {n: v for n, v in values.items() if isinstance(v, Tensor) and v.requires_grad}
-        arrays = tuple(n for n, v in values.items() if n in learnt or np.ndim(v))
+        arrays = tuple(n for n, v in values.items() if n in learnt or (not isinstance(v, float | int) and v.ndim > 0))
         key = named_kernel(
             self.model, self.surrogate, x.dtype, arrays, tuple(learnt), not self.detach_reset, self.relaxed
         )
@@ -347,6 +349,8 @@ def _stored(name: str, positive: bool) -> str:
 def _tensor(value: Any, like: Tensor) -> Tensor:
     if isinstance(value, Tensor):
         return value.to(like)
+    if isinstance(value, int | float):
+        return torch.full((), value, dtype=like.dtype, device=like.device)
     return torch.tensor(np.asarray(value, np.float64), dtype=like.dtype, device=like.device)
 
 

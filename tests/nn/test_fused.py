@@ -175,3 +175,18 @@ def test_forward_mode_derivatives_are_refused(recurrent: bool) -> None:
         torch.func.jvp(lambda q: layer(q)[0], (x,), (torch.ones_like(x),))
     with torch.autograd.forward_ad.dual_level(), pytest.raises(UnsupportedError, match="backward"):
         layer(torch.autograd.forward_ad.make_dual(x, torch.ones_like(x)))
+
+
+@pytest.mark.filterwarnings("ignore")  # torch's own, in its compiler
+def test_a_compiled_net_gives_the_same_bits() -> None:
+    torch.manual_seed(0)
+    hidden = nn.LIF(dt="1 ms", recurrent=True, shape=32, learn="tau_mem")
+    model = nn.Sequential(nn.Linear(20, 32), hidden, nn.Linear(32, 3), nn.LI(dt="1 ms"))
+    x, found = torch.rand(15, 4, 20), []
+    for run in (model, torch.compile(model, backend="aot_eager")):
+        model.zero_grad()
+        y, _ = run(x)
+        y.square().sum().backward()
+        found.append([y.detach(), *(p.grad.clone() for p in model.parameters())])
+    for a, b in zip(*found, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-6)
