@@ -17,7 +17,6 @@ __all__ = [
     "Conv2d",
     "Dropout",
     "Flatten",
-    "Linear",
     "Sequential",
     "SumPool2d",
     "evaluating",
@@ -25,8 +24,6 @@ __all__ = [
     "whole_flatten",
 ]
 
-Linear = torch.nn.Linear
-"""`torch.nn.Linear`: it takes [T, B, in] as it is."""
 Dropout = torch.nn.Dropout
 """`torch.nn.Dropout`: it takes any shape."""
 
