@@ -11,7 +11,7 @@ import typer
 from spikelab.cli.output import ready, speaking
 from spikelab.errors import UnsupportedError
 
-__all__ = ["accuracy", "app", "neuron"]
+__all__ = ["accuracy", "app", "neuron", "sparse"]
 
 app = typer.Typer(no_args_is_help=True, help="Measure speed and accuracy.")
 """Commands that measure."""
@@ -60,3 +60,20 @@ def accuracy(
             )
         if total and not as_json:
             typer.echo(f"mean {sum(total) / len(total):.4f} of {len(total)}")
+
+
+@app.command()
+def sparse(
+    threads: Annotated[int, typer.Option(min=1, help="of torch and of the kernels")] = 2,
+    rounds: Annotated[int, typer.Option(min=3, help="alternating rounds per case")] = 15,
+    as_json: Json = False,
+) -> None:
+    """Products by the non-zero inputs against dense ones, from 1 to 30 % of ones."""
+    with speaking(as_json):
+        from spikelab.bench.sparse import cases
+
+        for case in cases(threads=threads, rounds=rounds):
+            low, high = case.quartiles
+            text = f"{case.case}: {1e3 * case.ours_s:.2f} ms; {case.reference}: {1e3 * case.reference_s:.2f} ms"
+            text += f"; ratio {case.ratio:.3f} ({low:.3f} to {high:.3f})"
+            typer.echo(case.line() if as_json else text)

@@ -3,7 +3,8 @@
 from spikelab.nn.bits import spikes_as_bits
 from spikelab.nn.comparison import Agreement, compare
 from spikelab.nn.graph import from_network
-from spikelab.nn.layers import AvgPool2d, Conv2d, Dropout, Flatten, Linear, Sequential, SumPool2d
+from spikelab.nn.layers import AvgPool2d, Conv2d, Dropout, Flatten, Sequential, SumPool2d
+from spikelab.nn.linear import Linear
 from spikelab.nn.neuron import LayerState, Neuron, set_dt
 from spikelab.nn.neurons import IF, LI, LIF, CubaLI, CubaLIF
 from spikelab.nn.norse import from_norse, to_norse

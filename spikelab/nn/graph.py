@@ -12,6 +12,7 @@ from spikelab import ops
 from spikelab.errors import ShapeError, UnsupportedError
 from spikelab.network import Network, Projection, must_be_network
 from spikelab.nn.layers import AvgPool2d, Conv2d, Flatten, SumPool2d
+from spikelab.nn.linear import Linear
 from spikelab.nn.neuron import LayerState, Neuron, must_be_tensor
 from spikelab.nn.surrogate import Surrogate
 
@@ -55,7 +56,7 @@ class SparseLinear(torch.nn.Module):
 
 def _module(op: ops.Op, where: str) -> torch.nn.Module:
     if isinstance(op, ops.Linear):
-        layer: Any = torch.nn.Linear(op.weight.shape[1], op.weight.shape[0], bias=op.bias is not None)
+        layer: Any = Linear(op.weight.shape[1], op.weight.shape[0], bias=op.bias is not None)
     elif isinstance(op, ops.Conv2d):
         out, group, kh, kw = op.weight.shape
         layer = Conv2d(

@@ -18,7 +18,6 @@ __all__ = [
     "Conv2d",
     "Dropout",
     "Flatten",
-    "Linear",
     "Sequential",
     "SumPool2d",
     "evaluating",
@@ -26,8 +25,6 @@ __all__ = [
     "whole_flatten",
 ]
 
-Linear = torch.nn.Linear
-"""`torch.nn.Linear`: it takes [T, B, in] as it is."""
 Dropout = torch.nn.Dropout
 """`torch.nn.Dropout`: it takes any shape."""
 

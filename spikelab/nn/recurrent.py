@@ -7,7 +7,7 @@ share, counted over one segment of steps, decides how the next segment is run.
 
 Between forward and backward pass the input, the output and a state per segment are kept; the backward
 pass runs each segment once more for the drive and the state at every step. The gradient of the
-weights is one product over all steps.
+weights is one product over all steps, by the spikes alone where they are few.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from torch import Tensor
 
 from spikelab.neurons.kernel import EVERY, Kernel
 from spikelab.nn.fused import AGAIN, Coefficients, Layout, kernel_of, only_backward, spread
+from spikelab.nn.nonzero import find
+from spikelab.nn.sparse import sparse_up_to, weight_gradient
 
 __all__ = ["fused_recurrent"]
 
@@ -189,9 +191,19 @@ def _recurrent_backward(
                 step = [flat_u[j : j + 1]], walk.c, walk.a, s[j : j + 1], flat_total, a
                 k.backward(*step, [flat_gx[t : t + 1]], b, flat_gc, 1, threads)
                 a, b = b, a
-    gw = gx[0].t() @ z0
-    gw.addmm_(gx[1:].reshape(-1, shape[-1]).t(), z[:-1].reshape(-1, shape[-1]))
+    gw = _weight_gradient(gx, z, z0)
     return gx, gw, gx[0] @ weight, gc, torch.from_numpy(a).reshape(gs.shape).clone()
+
+
+def _weight_gradient(g: Tensor, z: Tensor, z0: Tensor) -> Tensor:
+    """Sum over steps and samples of g[t] z[t - 1]^T, by the spikes where they are few."""
+    rows, before, threads = g[1:].flatten(0, 1), z[:-1].flatten(0, 1), torch.get_num_threads()
+    most = sparse_up_to(len(rows), rows.shape[1]) if len(rows) else 0.0
+    found = find(before.numpy(), most, threads) if most > 0 else None
+    first = g[0].t() @ z0
+    if found is None:
+        return first.addmm_(rows.t(), before)
+    return first.add_(torch.from_numpy(weight_gradient(before.numpy(), found, rows.numpy(), threads)).t())
 
 
 def _again(walk: _Walk, z: Tensor, z0: Tensor, start: Tensor, every: int) -> tuple[Tensor, Tensor]:

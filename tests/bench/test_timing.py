@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 
 from spikelab.bench.neuron import cases
+from spikelab.bench.sparse import cases as sparse_cases
 from spikelab.bench.timing import alternate
 
 
@@ -27,3 +29,15 @@ def test_every_neuron_case_runs_at_a_small_size() -> None:
         "LIF forward+backward",
     ]
     assert all(r.ratio > 0 for r in rows)
+
+
+def test_every_sparse_case_runs_at_a_small_size() -> None:
+    ticks = itertools.count(0.0, 1.0)
+    sizes = ((200, 30, 50), (100, 20, 20))
+    rows = list(sparse_cases(sizes, (0.05, 0.3), threads=1, rounds=3, clock=lambda: next(ticks)))
+    assert [r.case.split(",")[0] for r in rows] == [
+        *["Linear 200 x 30 -> 50"] * 2,
+        *["Linear 100 x 20 -> 20"] * 2,
+    ]
+    assert [r.counts.get("chosen") for r in rows] == [False] * 4
+    assert all(r.ratio == 1 for r in rows)  # by a clock that ticks once a look
