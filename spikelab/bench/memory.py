@@ -1,16 +1,16 @@
 """Memory: what a layer keeps between forward and backward, and the peak of a process that trains.
 
-The peak is read in a process of its own for each way: `python -m spikelab.bench.memory ours|loop`.
+The peak is read in a process of its own for each way: `python -m spikelab.bench.memory ours|bits|loop`.
 """
 
 from __future__ import annotations
 
-import inspect
 import json
 import resource
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -65,17 +65,12 @@ def kept(
         task: sizes and input.
         settings: choice.
     """
-    from spikelab import nn
-
-    ways: dict[str, dict[str, Any]] = {name: {}}
-    if "recompute" in inspect.signature(nn.Neuron).parameters:
-        ways[f"{name}, recompute"] = {"recompute": True}
     tensor = task.x.numel() * task.x.itemsize
     references: list[tuple[str, Callable[[], int]]] = [
         ("one tensor of the input's size", lambda: tensor),
         (LOOP, lambda: kept_bytes(loop, task.x)),
     ]
-    for way, more in ways.items():
+    for way, more in ((name, {}), (f"{name}, recompute", {"recompute": True})):
         case = f"{way}, bytes kept for the backward"
         for reference, theirs in references:
             if settings.wants(case, reference):
@@ -89,21 +84,22 @@ def peaks(settings: Settings, sizes: Mapping[str, Any]) -> Iterator[Line]:
         settings: threads, choice.
         sizes: arguments of `ConvTask.sized`.
     """
-    whole, above = "conv step, peak memory of the process", "conv step, peak memory above the start"
-    chosen = [case for case in (whole, above) if settings.wants(case, LOOP)]
-    if not chosen:
-        return
-    ours, loop = (peak_bytes(way, settings.threads, sizes) for way in ("ours", "loop"))
-    for case in chosen:
-        key = "peak" if case == whole else "above"
-        yield Size.of(case, LOOP, ours[key], loop[key], {**ConvTask.sized(**sizes).counts, "threads": settings.threads})
+    ways = {"ours": "conv step", "bits": "conv step, spikes as bits"}
+    kinds = {"peak": "peak memory of the process", "above": "peak memory above the start"}
+    wanted = [(w, k) for w in ways for k in kinds if settings.wants(f"{ways[w]}, {kinds[k]}", LOOP)]
+    found = {
+        w: peak_bytes(w, settings.threads, sizes) for w in {*(w for w, _ in wanted), *(["loop"] if wanted else [])}
+    }
+    counts = {**ConvTask.sized(**sizes).counts, "threads": settings.threads}
+    for way, kind in wanted:
+        yield Size.of(f"{ways[way]}, {kinds[kind]}", LOOP, found[way][kind], found["loop"][kind], counts)
 
 
 def peak_bytes(way: str, threads: int, sizes: Mapping[str, Any]) -> dict[str, int]:
     """Run three steps in a process of their own.
 
     Args:
-        way: `"ours"` or `"loop"`.
+        way: `"ours"`, `"bits"` (ours with `nn.spikes_as_bits`) or `"loop"`.
         threads: of torch.
         sizes: arguments of `ConvTask.sized`.
 
@@ -128,16 +124,18 @@ def _highest() -> int:
 
 
 def _main(way: str, threads: int, sizes: dict[str, Any]) -> None:
-    if way == "ours":
+    if way != "loop":
         import_module("spikelab.nn")  # before torch makes its first tensor: see spikelab.nn.memory
     from spikelab.bench.conv import loop, ours
 
     torch.set_num_threads(threads)
     task = ConvTask.sized(**sizes)
-    step = {"ours": ours, "loop": loop}[way](task)
+    step = loop(task) if way == "loop" else ours(task)
+    kept_as = import_module("spikelab.nn").spikes_as_bits if way == "bits" else nullcontext
     before = _highest()
-    for _ in range(3):
-        step()
+    with kept_as():
+        for _ in range(3):
+            step()
     print(json.dumps({"peak": _highest(), "above": _highest() - before}))
 
 

@@ -60,6 +60,9 @@ def _lif(task: NeuronTask, settings: Settings, between: Evict) -> Iterator[Line]
     references = [bound, plain, _same_step(model, task, **every)]
     case = "LIF, all learnt per neuron, forward+backward"
     yield from compare(case, lambda: _ours(model, task, **every), references, task.counts, settings, between=between)
+    references = [bound, plain, Reference("LIF of spikelab", lambda: _ours(model, task))]
+    case, ours = "LIF, recompute, forward+backward", lambda: _ours(model, task, recompute=True)
+    yield from compare(case, ours, references, task.counts, settings, between=between)
     yield from _steps_and_bytes("LIF", model, loop, task, settings)
 
 

@@ -111,6 +111,10 @@ def test_neuron_cases_run_without_peers_and_name_them(monkeypatch: pytest.Monkey
     loop = "plain torch loop over unbind"
     assert ("LIF forward+backward", loop) in timed and ("CubaLIF forward+backward", loop) in timed
     sizes = {(line.case, line.reference): line for line in found if isinstance(line, Size)}
+    assert all(
+        sizes["LIF, recompute, bytes kept for the backward", r].ours_bytes < 64
+        for r in ("one tensor of the input's size", loop)
+    )
     of_loop = sizes["LIF, bytes kept for the backward", loop]
     assert of_loop.reference_bytes == 5 * 2 * 8 * 4  # the distance from the threshold, each step
 
