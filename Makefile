@@ -4,17 +4,25 @@
 #   make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu
 #                                                  a CPU-only torch (Linux: pip's default brings gigabytes of CUDA)
 #   make test PYTEST_ARGS="-k lif -x"              arguments for pytest
-#   make bench BENCH=neuron                        one benchmark
+#   make bench BENCH=neuron                        one benchmark: neuron, shd or conv
+#   make bench BENCH=shd BENCH_ARGS='--activity 0.01,0.02,0.05,0.1,0.2'
+#                                                  arguments for it
 
 PYTHON ?= python3
 VENV ?= .venv
 TORCH_INDEX ?=
 PYTEST_ARGS ?=
 BENCH ?= neuron
+BENCH_ARGS ?=
+# What the benchmarks measure against comes into an environment of its own: nothing of it is needed otherwise.
+PEERS_VENV ?= .venv-peers
 
 BIN := $(VENV)/bin
+PEERS_BIN := $(PEERS_VENV)/bin
 # An environment serves one checkout at a time: the stamp carries the checkout's path as a number.
-STAMP := $(VENV)/.spikelab-$(shell pwd | cksum | cut -d' ' -f1)
+CHECKOUT := .spikelab-$(shell pwd | cksum | cut -d' ' -f1)
+STAMP := $(VENV)/$(CHECKOUT)
+PEERS_STAMP := $(PEERS_VENV)/$(CHECKOUT)
 # torch goes first and alone: what follows then finds it and does not choose one of its own. With an
 # index of its own, that index is the only one asked: a build that it lacks is an error, and never quietly
 # PyPI's CUDA build. torchvision comes from there too, because only that one matches (norse declares it).
@@ -22,7 +30,7 @@ STAMP := $(VENV)/.spikelab-$(shell pwd | cksum | cut -d' ' -f1)
 TORCH := $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX) --no-deps torch torchvision,torch)
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 
-.PHONY: help setup demo test lint format notebooks bench wheel clean
+.PHONY: help setup demo test lint format notebooks bench bench-peers wheel clean
 
 help:
 	@echo 'make demo       set up once, then run the demonstration'
@@ -30,19 +38,25 @@ help:
 	@echo 'make lint       ruff, import-linter, mypy (make format mends the layout)'
 	@echo 'make notebooks  execute the notebooks'
 	@echo 'make bench      measure against peers: BENCH=$(BENCH)'
+	@echo 'make bench-peers set up $(PEERS_VENV) with norse, snntorch, spikingjelly, sinabs and spyx for it'
 	@echo 'make wheel      build wheel and sdist; run the demonstration from the wheel in a clean environment'
-	@echo 'make setup      only set up; make clean removes what was built, but not $(VENV)'
+	@echo 'make setup      only set up; make clean removes what was built, but no environment'
 
-setup: $(STAMP)
-
-$(STAMP): pyproject.toml constraints.txt
+# A new environment in folder $(1), if a Python is there that can make it.
+define environment
 	@command -v "$(PYTHON)" >/dev/null || \
 	  { echo 'spikelab: found no $(PYTHON); expected Python 3.11 or newer; install it, or name it: make PYTHON=/path/to/python3' >&2; exit 1; }
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "spikelab: found $$("$(PYTHON)" --version 2>&1) as $(PYTHON); expected Python 3.11 or newer; name another: make PYTHON=python3.12" >&2; exit 1; }
-	@rm -f $(VENV)/.spikelab-*
-	@"$(PYTHON)" -m venv $(VENV) || \
+	@rm -f $(1)/.spikelab-*
+	@"$(PYTHON)" -m venv $(1) || \
 	  { echo 'spikelab: $(PYTHON) -m venv failed; on Debian and Ubuntu: apt-get install python3-venv' >&2; exit 1; }
+endef
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	$(call environment,$(VENV))
 	$(BIN)/python -m pip install -q -c constraints.txt $(TORCH)
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev]'
 	@touch $@
@@ -70,9 +84,23 @@ else
 	$(BIN)/python -m pytest --nbmake --nbmake-timeout=300 $(NOTEBOOKS)
 endif
 
-bench: $(STAMP)
+# The peers' own wishes do not go together (constraints-peers.txt says how): three come without what they declare.
+bench-peers: $(PEERS_STAMP)
+
+$(PEERS_STAMP): pyproject.toml constraints.txt constraints-peers.txt
+	$(call environment,$(PEERS_VENV))
+	$(PEERS_BIN)/python -m pip install -q -c constraints.txt $(TORCH)
+	$(PEERS_BIN)/python -m pip install -q -c constraints.txt -e '.[baselines]'
+	$(PEERS_BIN)/python -m pip install -q -c constraints.txt -c constraints-peers.txt spyx loguru pbr tqdm
+	$(PEERS_BIN)/python -m pip install -q -c constraints.txt -c constraints-peers.txt --no-deps sinabs snntorch spikingjelly
+	@touch $@
+
+# In the environment of the peers, if there is one; without it the peers are named as not installed.
+BENCH_STAMP := $(if $(wildcard $(PEERS_STAMP)),$(PEERS_STAMP),$(STAMP))
+
+bench: $(BENCH_STAMP)
 	@mkdir -p bench-results
-	$(BIN)/spikelab bench $(BENCH) --json > bench-results/$(BENCH).jsonl.tmp
+	$(dir $(BENCH_STAMP))bin/spikelab bench $(BENCH) --json $(BENCH_ARGS) > bench-results/$(BENCH).jsonl.tmp
 	@mv bench-results/$(BENCH).jsonl.tmp bench-results/$(BENCH).jsonl
 	@cat bench-results/$(BENCH).jsonl
 

@@ -5,14 +5,13 @@ The share at which the ratio passes 1 is what `spikelab.nn.sparse.sparse_up_to` 
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import torch
 
 from spikelab import nn
-from spikelab.bench.timing import Case, alternate
+from spikelab.bench.lines import Line
+from spikelab.bench.timing import Reference, Settings, Step, compare
 from spikelab.nn.sparse import sparse_up_to
 
 __all__ = ["ACTIVITIES", "SIZES", "cases"]
@@ -24,36 +23,24 @@ SIZES = ((6400, 700, 256), (6400, 256, 256), (6400, 256, 64), (1024, 1024, 1024)
 
 
 def cases(
+    settings: Settings,
     sizes: tuple[tuple[int, int, int], ...] = SIZES,
     activities: tuple[float, ...] = ACTIVITIES,
-    threads: int = 2,
-    rounds: int = 15,
-    clock: Callable[[], float] = time.perf_counter,
-) -> Iterator[Case]:
+) -> Iterator[Line]:
     """Time `nn.Linear(sparse=True)`, forward and weight gradient.
 
     Args:
+        settings: rounds, threads, choice.
         sizes: rows, inputs and outputs of each product.
         activities: shares of inputs that are 1.
-        threads: of torch and of the kernels.
-        rounds: per case.
-        clock: [s] what tells the time; `time.process_time` on a machine that others use too.
     """
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
+    with settings.in_force():
         for rows, inputs, outputs in sizes:
             for activity in activities:
-                yield _layer(rows, inputs, outputs, activity, threads, rounds, clock)
-    finally:
-        torch.set_num_threads(before)
+                yield from _layer(rows, inputs, outputs, activity, settings)
 
 
-def _spikes(shape: tuple[int, ...], activity: float) -> torch.Tensor:
-    return (torch.rand(shape, generator=torch.Generator().manual_seed(0)) < activity).float()
-
-
-def _passes(layer: torch.nn.Module, x: torch.Tensor, g: torch.Tensor) -> Callable[[], None]:
+def _passes(layer: torch.nn.Module, x: torch.Tensor, g: torch.Tensor) -> Step:
     def run() -> None:
         layer.zero_grad()
         layer(x).backward(g)
@@ -61,14 +48,12 @@ def _passes(layer: torch.nn.Module, x: torch.Tensor, g: torch.Tensor) -> Callabl
     return run
 
 
-def _layer(rows: int, inputs: int, outputs: int, activity: float, threads: int, rounds: int, clock: Any) -> Case:
-    x = _spikes((rows, inputs), activity)
+def _layer(rows: int, inputs: int, outputs: int, activity: float, settings: Settings) -> Iterator[Line]:
+    x = (torch.rand(rows, inputs, generator=torch.Generator().manual_seed(0)) < activity).float()
     g = torch.randn(rows, outputs, generator=torch.Generator().manual_seed(1))
     ours, theirs = nn.Linear(inputs, outputs, bias=False, sparse=True), torch.nn.Linear(inputs, outputs, bias=False)
-
-    counts = {"rows": rows, "inputs": inputs, "outputs": outputs, "activity": activity, "threads": threads}
+    counts = {"rows": rows, "inputs": inputs, "outputs": outputs, "activity": activity}
     counts["chosen"] = activity <= sparse_up_to(rows, outputs)
     case = f"Linear {rows} x {inputs} -> {outputs}, {activity:.0%} ones, forward+backward"
-    return alternate(
-        case, "torch.nn.Linear", _passes(ours, x, g), _passes(theirs, x, g), counts, rounds=rounds, clock=clock
-    )
+    dense = Reference("torch.nn.Linear", lambda: _passes(theirs, x, g))
+    return compare(case, lambda: _passes(ours, x, g), [dense], counts, settings)

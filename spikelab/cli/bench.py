@@ -3,36 +3,92 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from spikelab.cli.output import ready, speaking
 from spikelab.errors import UnsupportedError
 
-__all__ = ["accuracy", "app", "neuron", "sparse"]
+if TYPE_CHECKING:
+    from spikelab.bench.lines import Line
+    from spikelab.bench.timing import Settings
+
+__all__ = ["accuracy", "app", "conv", "neuron", "shd", "sparse"]
 
 app = typer.Typer(no_args_is_help=True, help="Measure speed and accuracy.")
 """Commands that measure."""
 Json = Annotated[bool, typer.Option("--json", help="print one JSON line per case")]
 
 
+Rounds = Annotated[int, typer.Option(min=3, help="alternating rounds per case")]
+Threads = Annotated[int, typer.Option(min=1, help="of torch, of the kernels and of the peers")]
+Only = Annotated[str, typer.Option(help="cases and references with one of these words in their name, as in norse,spyx")]
+
+
 @app.command()
-def neuron(
-    threads: Annotated[int, typer.Option(min=1, help="of torch and of the kernels")] = 2,
-    rounds: Annotated[int, typer.Option(min=3, help="alternating rounds per case")] = 15,
-    as_json: Json = False,
-) -> None:
-    """A neuron layer, forward and backward, against a plain torch loop and the memory bound."""
+def neuron(rounds: Rounds = 15, threads: Threads = 2, only: Only = "", as_json: Json = False) -> None:
+    """Layers of neurons, forward and backward, against peers, plain torch loops and the memory bound."""
     with speaking(as_json):
         from spikelab.bench.neuron import cases
 
-        for case in cases(threads=threads, rounds=rounds):
-            low, high = case.quartiles
-            text = f"{case.case}: {1e3 * case.ours_s:.1f} ms; {case.reference}: {1e3 * case.reference_s:.1f} ms"
-            text += f"; ratio {case.ratio:.3f} ({low:.3f} to {high:.3f})"
-            typer.echo(case.line() if as_json else text)
+        _print(cases(_settings(rounds, threads, only)), as_json)
+
+
+@app.command()
+def shd(
+    rounds: Rounds = 15,
+    threads: Threads = 2,
+    only: Only = "",
+    activity: Annotated[str, typer.Option(help="shares of active inputs, as in 0.01,0.02,0.05,0.1,0.2")] = "0.02",
+    as_json: Json = False,
+) -> None:
+    """A training step of a recurrent net, against peers, a plain torch loop and the dense products alone."""
+    with speaking(as_json):
+        from spikelab.bench.shd import cases
+
+        _print(cases(_settings(rounds, threads, only), _shares(activity)), as_json)
+
+
+@app.command()
+def conv(rounds: Rounds = 15, threads: Threads = 2, only: Only = "", as_json: Json = False) -> None:
+    """A training step of a convolutional net, against peers, a plain torch loop and the same net with ReLU."""
+    with speaking(as_json):
+        from spikelab.bench.conv import cases
+
+        _print(cases(_settings(rounds, threads, only)), as_json)
+
+
+@app.command()
+def sparse(rounds: Rounds = 15, threads: Threads = 2, only: Only = "", as_json: Json = False) -> None:
+    """Products by the non-zero inputs against dense ones, from 1 to 30 % of ones."""
+    with speaking(as_json):
+        from spikelab.bench.sparse import cases
+
+        _print(cases(_settings(rounds, threads, only)), as_json)
+
+
+def _settings(rounds: int, threads: int, only: str) -> Settings:
+    from spikelab.bench.timing import Settings
+
+    return Settings(rounds=rounds, threads=threads, only=tuple(w.strip() for w in only.split(",") if w.strip()))
+
+
+def _shares(text: str) -> list[float]:
+    try:
+        shares = [float(part) for part in text.split(",")]
+    except ValueError:
+        shares = []
+    if not shares or not all(0.0 < share <= 1.0 for share in shares):
+        raise UnsupportedError(f"--activity: found {text!r}; expected shares above 0 and up to 1, as in 0.02,0.1")
+    return shares
+
+
+def _print(lines: Iterable[Line], as_json: bool) -> None:
+    for line in lines:
+        typer.echo(line.line() if as_json else line.text())
 
 
 @app.command()
@@ -60,20 +116,3 @@ def accuracy(
             )
         if total and not as_json:
             typer.echo(f"mean {sum(total) / len(total):.4f} of {len(total)}")
-
-
-@app.command()
-def sparse(
-    threads: Annotated[int, typer.Option(min=1, help="of torch and of the kernels")] = 2,
-    rounds: Annotated[int, typer.Option(min=3, help="alternating rounds per case")] = 15,
-    as_json: Json = False,
-) -> None:
-    """Products by the non-zero inputs against dense ones, from 1 to 30 % of ones."""
-    with speaking(as_json):
-        from spikelab.bench.sparse import cases
-
-        for case in cases(threads=threads, rounds=rounds):
-            low, high = case.quartiles
-            text = f"{case.case}: {1e3 * case.ours_s:.2f} ms; {case.reference}: {1e3 * case.reference_s:.2f} ms"
-            text += f"; ratio {case.ratio:.3f} ({low:.3f} to {high:.3f})"
-            typer.echo(case.line() if as_json else text)
