@@ -103,8 +103,9 @@ class ResonateAndFire(NeuronModel):
     above 0 while u lies above the threshold.
 
     spikingjelly's `RAFNode`: `comparison=">="`, `reset="hard"` (or `"soft"` for `v_reset=None`),
-    tau_mem = -dt / b, frequency = omega / (2 pi). lava-dl's `rf`: `fires="phase"`, `reset="none"`,
-    `comparison=">="`; its `rf_iz` in units of its last place: `v_threshold` one below its own.
+    tau_mem = -dt / b, frequency = omega / (2 pi); it starts at v = v_reset, this at 0. lava-dl's `rf`, but for its
+    fixed point: `fires="phase"`, `reset="none"`, `comparison=">="`; its `rf_iz` likewise: `v_threshold` lower by
+    one of its last places.
 
     Args:
         frequency: [Hz] of the oscillation.
