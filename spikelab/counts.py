@@ -19,7 +19,8 @@ class PopulationCount:
         model: class name of the model, or `"input"`, `"junction"`.
         neurons: number of neurons.
         updates: evaluations of `step` (a jump over silent steps counts once).
-        spikes: spikes emitted; whole numbers greater than one count as that many.
+        spikes: spikes emitted, of either sign; whole numbers greater than one count as that many, a graded spike in
+            volts as one.
         per_update: operations of one evaluation by kind (add, mul, compare, ...).
         spiking: whether the output is spikes.
         active_updates: neuron-steps with input other than 0 or a state that was not 0 before the step.

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from spikelab.clocked import Float32, LinearMap, Run, run
 from spikelab.errors import ShapeError, SpikelabError, UnsupportedError
 from spikelab.events import Events
+from spikelab.hardware import EventDriven
 from spikelab.network import Network, Population, Projection
-from spikelab.neurons import IF, LI, LIF, CubaLIF
+from spikelab.neurons import IF, LI, LIF, CubaLIF, SigmaDelta, TernaryLIF
 from spikelab.ops import AvgPool2d, Conv2d, Flatten, Linear, Op, Scale, Sparse, SumPool2d
 from spikelab.testing import check_target, sample_network
 
@@ -445,3 +446,16 @@ def test_every_error_is_one_of_ours() -> None:
     for bad in (None, "x", 3, object(), [[[None]]], {"input": None}, x[..., None]):
         with pytest.raises(SpikelabError):
             run(net, bad)
+
+
+def test_spikes_of_both_signs_are_counted_and_graded_ones_once_each() -> None:
+    x = np.random.default_rng(0).normal(0, 0.7, (50, 2, 3))
+    for model in (TernaryLIF(), SigmaDelta(v_threshold=0.5)):
+        net = Network(
+            {"in": Population((3,), kind="input"), "out": Population((3,), model)}, [Projection("in", "out")], 1e-3
+        )
+        result = run(net, x)
+        z = result.spikes["out"]
+        assert (z < 0).any() and (z > 0).any()
+        assert result.counts.populations["out"].spikes == np.count_nonzero(z)
+        assert np.array_equal(EventDriven().run(net, x).spikes["out"], z)

@@ -111,7 +111,8 @@ def population_count(population: Population, updates: int, active: int, z: Array
     model = population.model
     kind = type(model).__name__ if model is not None else str(population.kind)
     spiking = model.spiking if model is not None else population.kind == "input" and operand_of(z) != "real"
-    spikes = int(np.sum(z, dtype=np.float64)) if spiking else 0
+    graded = model is not None and model.output_unit != "1"
+    spikes = 0 if not spiking else int(np.count_nonzero(z)) if graded else int(np.sum(np.abs(z), dtype=np.float64))
     per_update = operations(trace(model)) if model is not None else {}
     states = len(model.State._fields) if model is not None else 0
     return PopulationCount(kind, population.size, updates, spikes, per_update, spiking, active, states)

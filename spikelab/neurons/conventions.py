@@ -97,7 +97,7 @@ def check(model: Any) -> None:
     become numbers.
 
     Args:
-        model: a neuron with `v_threshold`, `v_reset`, `comparison`, `spikes` and `reset`.
+        model: a neuron with `v_threshold`, `v_reset`, `comparison`, `reset` and, where it has a choice, `spikes`.
 
     Raises:
         UnitError: a threshold or a reset value out of its range.
@@ -107,11 +107,12 @@ def check(model: Any) -> None:
     name = type(model).__name__
     potentials = (model.v_threshold, model.v_reset)
     threshold, start = (to_array(v, name) for v in potentials)
-    if model.spikes == "many" and not (threshold > 0).all():
+    many = getattr(model, "spikes", "one") == "many"
+    if many and not (threshold > 0).all():
         raise UnitError(
             f"{name}.v_threshold: found {threshold.min()} V with spikes='many'; expected thresholds above zero"
         )
-    if model.spikes == "many" and (model.comparison == ">" or model.reset == "hard"):
+    if many and (model.comparison == ">" or model.reset == "hard"):
         found = f"comparison={model.comparison!r}, reset={model.reset!r}"
         raise UnsupportedError(
             violations=[

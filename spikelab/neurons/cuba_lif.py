@@ -16,7 +16,7 @@ __all__ = [
     "CubaLIFCoefficients",
     "CubaLIFState",
     "UndecayedCubaLIFState",
-    "filtered",
+    "coupled",
     "synapse",
 ]
 
@@ -88,11 +88,11 @@ def _step(comparison: str, spikes: str, reset: str, input_gain: str, kind: str) 
     return undecayed if reset == "undecayed" else step
 
 
-def filtered(i: Any, v: Any, x: Any, c: Any, n: int) -> tuple[Any, Any]:
-    """n steps of `i = b i + x; v = a v + g i` (v relative to rest), by doubling: O(log n), no cancellation."""
-    # One step maps (i, v, x) to (b i + x, a v + g b i + g x); its powers keep the shape
+def coupled(i: Any, v: Any, x: Any, b: Any, a: Any, e: Any, f: Any, n: int) -> tuple[Any, Any]:
+    """n steps of `v = a v + e i + f x; i = b i + x`, by doubling: O(log n), no cancellation."""
+    # One step maps (i, v, x) to (b i + x, a v + e i + f x); its powers keep the shape
     # (B i + D x, A v + E i + F x), so squaring and multiplying these five numbers gives the n-th power.
-    b, d, a, e, f = c.a_syn, 1.0, c.a_mem, c.gain * c.a_syn, c.gain
+    d = 1.0
     while n > 0:
         if n % 2 == 1:
             i, v = b * i + d * x, a * v + e * i + f * x
@@ -102,12 +102,12 @@ def filtered(i: Any, v: Any, x: Any, c: Any, n: int) -> tuple[Any, Any]:
 
 
 def _leap_decay_then_add(x: Any, s: Any, c: Any, n: int) -> Any:
-    i, v = filtered(s.i, s.v - c.v_leak, x, c, n)
+    i, v = coupled(s.i, s.v - c.v_leak, x, c.a_syn, c.a_mem, c.gain * c.a_syn, c.gain, n)
     return CubaLIFState(i, c.v_leak + v)
 
 
 def _leap_add_then_decay(x: Any, s: Any, c: Any, n: int) -> Any:
-    i, v = filtered(s.i, s.v - c.v_leak, c.a_syn * x, c, n)
+    i, v = coupled(s.i, s.v - c.v_leak, c.a_syn * x, c.a_syn, c.a_mem, c.gain * c.a_syn, c.gain, n)
     return CubaLIFState(i, c.v_leak + v)
 
 

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from spikelab.neurons import conventions as how
-from spikelab.neurons.cuba_lif import SYNAPSES, filtered, synapse
+from spikelab.neurons.cuba_lif import SYNAPSES, coupled, synapse
 from spikelab.neurons.model import MATHS, Discretisation, Maths, NeuronModel, Step, Value, choice, decay, parameter
 
 __all__ = ["LI", "CubaLI", "CubaLICoefficients", "CubaLIState", "LICoefficients", "LIState"]
@@ -184,10 +184,10 @@ class CubaLI(NeuronModel):
 
 
 def _cuba_leap_decay_then_add(x: Any, s: Any, c: Any, n: int) -> Any:
-    i, v = filtered(s.i, s.v - c.v_leak, x, c, n)
+    i, v = coupled(s.i, s.v - c.v_leak, x, c.a_syn, c.a_mem, c.gain * c.a_syn, c.gain, n)
     return CubaLIState(i, c.v_leak + v)
 
 
 def _cuba_leap_add_then_decay(x: Any, s: Any, c: Any, n: int) -> Any:
-    i, v = filtered(s.i, s.v - c.v_leak, c.a_syn * x, c, n)
+    i, v = coupled(s.i, s.v - c.v_leak, c.a_syn * x, c.a_syn, c.a_mem, c.gain * c.a_syn, c.gain, n)
     return CubaLIState(i, c.v_leak + v)

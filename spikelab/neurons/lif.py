@@ -10,7 +10,15 @@ from typing import Any, NamedTuple
 from spikelab.neurons import conventions as how
 from spikelab.neurons.model import MATHS, Discretisation, Maths, NeuronModel, Step, Value, choice, decay, parameter
 
-__all__ = ["LIF", "LIFCoefficients", "LIFState", "UndecayedLIFState"]
+__all__ = [
+    "LIF",
+    "LIFCoefficients",
+    "LIFState",
+    "UndecayedLIFState",
+    "lif_step",
+    "silent_steps",
+    "stays_below",
+]
 
 
 class LIFState(NamedTuple):
@@ -38,7 +46,8 @@ class LIFCoefficients(NamedTuple):
 
 
 @cache
-def _step(comparison: str, spikes: str, reset: str, input_gain: str) -> Step:
+def lif_step(comparison: str, spikes: str, reset: str, input_gain: str) -> Step:
+    """Pure `step` of a LIF with these flags."""
     fires, resets, scaled = how.fire(comparison, spikes), how.reset(reset), how.scaled(input_gain)
 
     def step(x: Any, s: Any, c: Any, f: Any) -> tuple[Any, Any]:
@@ -54,14 +63,16 @@ def _step(comparison: str, spikes: str, reset: str, input_gain: str) -> Step:
     return undecayed if reset == "undecayed" else step
 
 
-def _leap(x: Any, s: Any, c: Any, n: int) -> Any:
+def silent_steps(x: Any, s: Any, c: Any, n: int) -> Any:
+    """`leap` of a LIF: n steps of its membrane under constant input x."""
     if c.a_mem == 1:
         return LIFState(s.v + n * (c.gain * x))
     rest = c.v_leak + c.gain * x / (1 - c.a_mem)
     return LIFState(rest + c.a_mem**n * (s.v - rest))
 
 
-def _quiet(x: Any, s: Any, c: Any) -> bool:
+def stays_below(x: Any, s: Any, c: Any) -> bool:
+    """`quiet` of a LIF: its membrane stays below the threshold under constant input x."""
     # For a >= 0 the potential moves monotonically from v to v_leak + drive / (1 - a), but for rounding (1e-6).
     drive = c.gain * x
     room = (c.v_threshold - c.v_leak) * (1 - c.a_mem) - drive
@@ -129,7 +140,7 @@ class LIF(NeuronModel):
     @property
     def step(self) -> Step:
         """Decay, add input, compare, reset."""
-        return _step(self.comparison, self.spikes, self.reset, self.input_gain)
+        return lif_step(self.comparison, self.spikes, self.reset, self.input_gain)
 
     def coefficients(self, dt: float, discretisation: Discretisation, m: Maths = MATHS) -> LIFCoefficients:
         """Decay and gain of one step of `dt` seconds."""
@@ -144,9 +155,9 @@ class LIF(NeuronModel):
     @property
     def leap(self) -> Callable[[Any, Any, Any, int], Any] | None:
         """n silent steps at once; none for `"undecayed"`, whose subtraction is still pending."""
-        return None if self.reset == "undecayed" else _leap
+        return None if self.reset == "undecayed" else silent_steps
 
     @property
     def quiet(self) -> Callable[[Any, Any, Any], bool] | None:
         """True if v stays below the threshold under constant input."""
-        return None if self.reset == "undecayed" else _quiet
+        return None if self.reset == "undecayed" else stays_below

@@ -34,6 +34,7 @@ __all__ = [
     "decay",
     "parameter",
     "parameters",
+    "share",
     "to_value",
 ]
 
@@ -143,6 +144,16 @@ def decay(tau: Any, dt: float, discretisation: Discretisation, m: Maths = MATHS,
             )
         return 1 - dt / tau
     raise unknown_name("discretisation", discretisation, ("exponential", "euler"))
+
+
+def share(w: Any, m: Maths = MATHS) -> Any:
+    """Sigmoid of a plain number: a parameter that is learnt as any real number, as a share between 0 and 1.
+
+    Example:
+        >>> float(share(0.0)), round(float(share(2.0)), 6)
+        (0.5, 0.880797)
+    """
+    return 1 / (1 + m.exp(-w))
 
 
 def _least(value: Any, where: str) -> float:

@@ -83,7 +83,7 @@ def exp_numba_source(dtype: str) -> str:
         "@njit(inline='always', error_model='numpy')",
         "def _exp(x):",
         f"    x = min(max(x, F({EXP_LOW!r})), F({EXP_HIGH!r}))",
-        f"    n = F(math.floor(x * F({LOG2_E!r}) + F(0.5)))",
+        f"    n = np.floor(x * F({LOG2_E!r}) + F(0.5))",
         f"    r = (x - n * F({LN2_HIGH!r})) - n * F({LN2_LOW!r})",
         f"    y = F({EXP_COEFFICIENTS[0]!r})",
     ]

@@ -6,32 +6,56 @@ from spikelab.nn.graph import from_network
 from spikelab.nn.layers import AvgPool2d, Conv2d, Dropout, Flatten, Sequential, SumPool2d
 from spikelab.nn.linear import Linear
 from spikelab.nn.neuron import LayerState, Neuron, set_dt
-from spikelab.nn.neurons import IF, LI, LIF, CubaLI, CubaLIF
+from spikelab.nn.neurons import (
+    CLIF,
+    GLIF,
+    IF,
+    KLIF,
+    LI,
+    LIF,
+    PLIF,
+    AlphaLIF,
+    CubaLI,
+    CubaLIF,
+    GradedLIF,
+    ResonateAndFire,
+    SigmaDelta,
+    TernaryLIF,
+)
 from spikelab.nn.norse import from_norse, to_norse
 from spikelab.nn.start import initialise
 from spikelab.nn.surrogate import ATan, Sigmoid, SuperSpike, Surrogate, Triangle
 from spikelab.nn.tracing import to_network
 
 __all__ = [
+    "CLIF",
+    "GLIF",
     "IF",
+    "KLIF",
     "LI",
     "LIF",
+    "PLIF",
     "ATan",
     "Agreement",
+    "AlphaLIF",
     "AvgPool2d",
     "Conv2d",
     "CubaLI",
     "CubaLIF",
     "Dropout",
     "Flatten",
+    "GradedLIF",
     "LayerState",
     "Linear",
     "Neuron",
+    "ResonateAndFire",
     "Sequential",
+    "SigmaDelta",
     "Sigmoid",
     "SumPool2d",
     "SuperSpike",
     "Surrogate",
+    "TernaryLIF",
     "Triangle",
     "compare",
     "from_network",

@@ -7,10 +7,25 @@ from typing import Any, ClassVar
 
 from spikelab import neurons
 from spikelab.errors import unknown_name
-from spikelab.neurons.model import NeuronModel
+from spikelab.neurons.model import NeuronModel, parameters
 from spikelab.nn.neuron import Neuron
 
-__all__ = ["IF", "LI", "LIF", "CubaLI", "CubaLIF"]
+__all__ = [
+    "CLIF",
+    "GLIF",
+    "IF",
+    "KLIF",
+    "LI",
+    "LIF",
+    "PLIF",
+    "AlphaLIF",
+    "CubaLI",
+    "CubaLIF",
+    "GradedLIF",
+    "ResonateAndFire",
+    "SigmaDelta",
+    "TernaryLIF",
+]
 
 _OF_LAYER = inspect.signature(Neuron).parameters
 
@@ -19,11 +34,14 @@ class _Layer(Neuron):
     """A layer that makes its model itself: it takes the arguments of both, by name."""
 
     kind: ClassVar[type[NeuronModel]]
+    learns: ClassVar[tuple[str, ...]] = ()
+    """Parameters that are learnt unless `learn` says otherwise."""
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         if "kind" in vars(cls):  # the signature that help() and editors show
-            both = (*inspect.signature(cls.kind).parameters.values(), *list(_OF_LAYER.values())[1:])
+            layer = [p.replace(default=cls.learns) if p.name == "learn" else p for p in _OF_LAYER.values()][1:]
+            both = (*inspect.signature(cls.kind).parameters.values(), *layer)
             cls.__signature__ = inspect.Signature([p.replace(kind=p.KEYWORD_ONLY) for p in both])  # type: ignore[attr-defined]
 
     def __init__(self, **arguments: Any) -> None:
@@ -32,7 +50,8 @@ class _Layer(Neuron):
             if name not in known and name not in _OF_LAYER:
                 raise unknown_name(f"nn.{self.kind.__name__}: argument", name, {*known, *_OF_LAYER} - {"model"})
         model = self.kind(**{k: v for k, v in arguments.items() if k in known})
-        super().__init__(model, **{k: v for k, v in arguments.items() if k not in known})
+        layer = {"learn": self.learns} | {k: v for k, v in arguments.items() if k not in known}
+        super().__init__(model, **layer)
 
 
 class LIF(_Layer):
@@ -63,3 +82,60 @@ class CubaLI(_Layer):
     """Layer of `spikelab.neurons.CubaLI`: arguments of the model and of `Neuron`."""
 
     kind = neurons.CubaLI
+
+
+class PLIF(_Layer):
+    """Layer of `spikelab.neurons.PLIF`, which learns w: arguments of the model and of `Neuron`."""
+
+    kind = neurons.PLIF
+    learns = ("w",)
+
+
+class KLIF(_Layer):
+    """Layer of `spikelab.neurons.KLIF`, which learns k: arguments of the model and of `Neuron`."""
+
+    kind = neurons.KLIF
+    learns = ("k",)
+
+
+class CLIF(_Layer):
+    """Layer of `spikelab.neurons.CLIF`: arguments of the model and of `Neuron`."""
+
+    kind = neurons.CLIF
+
+
+class GLIF(_Layer):
+    """Layer of `spikelab.neurons.GLIF`, which learns all of its parameters: arguments of the model and of `Neuron`."""
+
+    kind = neurons.GLIF
+    learns = tuple(parameters(neurons.GLIF))
+
+
+class ResonateAndFire(_Layer):
+    """Layer of `spikelab.neurons.ResonateAndFire`: arguments of the model and of `Neuron`."""
+
+    kind = neurons.ResonateAndFire
+
+
+class SigmaDelta(_Layer):
+    """Layer of `spikelab.neurons.SigmaDelta`: arguments of the model and of `Neuron`."""
+
+    kind = neurons.SigmaDelta
+
+
+class GradedLIF(_Layer):
+    """Layer of `spikelab.neurons.GradedLIF`: arguments of the model and of `Neuron`."""
+
+    kind = neurons.GradedLIF
+
+
+class TernaryLIF(_Layer):
+    """Layer of `spikelab.neurons.TernaryLIF`: arguments of the model and of `Neuron`."""
+
+    kind = neurons.TernaryLIF
+
+
+class AlphaLIF(_Layer):
+    """Layer of `spikelab.neurons.AlphaLIF`: arguments of the model and of `Neuron`."""
+
+    kind = neurons.AlphaLIF

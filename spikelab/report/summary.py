@@ -189,7 +189,9 @@ def _one_sample(
         shape = " x ".join(map(str, network.populations[name].shape))
         caption = f"{name} ({count.model}, {shape})"
         if count.spiking or (model is None and not np.any((z != 0) & (z != 1))):
-            what = f"{count_text(float(z.sum()))} spikes in this sample" if z.any() else "no spike in this sample"
+            what = (
+                f"{count_text(float(np.abs(z).sum()))} spikes in this sample" if z.any() else "no spike in this sample"
+            )
             if np.any(z != np.rint(z)):
                 what = f"{count_text(int(np.count_nonzero(z)))} values that are not zero, each drawn as a mark"
             pictures.append(Picture(f"{caption}: {what}.", partial(raster, spikes=z, dt=network.dt)))

@@ -9,18 +9,20 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spikelab import neurons
+from spikelab import neurons, nn
 from spikelab.clocked import Float32
 from spikelab.errors import FormatError, UnitError, UnsupportedError
 from spikelab.hardware.loss import LossReport
 from spikelab.hardware.nir import read, write
+from spikelab.hardware.nir.neurons import MODELS
 from spikelab.hardware.nir.readback import differences, weight_errors
 from spikelab.hardware.nir.scaling import restore, scale, steps
 from spikelab.network import Network, Population, Projection
-from spikelab.neurons import IF, LI, LIF, CubaLI, CubaLIF, NeuronModel
+from spikelab.neurons import IF, LI, LIF, PLIF, CubaLI, CubaLIF, NeuronModel
 from spikelab.ops import Flatten, Linear, Op, Scale, Sparse
 from tests.hardware.test_nir_networks import differing, only_ties_differ, random_input, random_network
 
@@ -55,11 +57,21 @@ def test_random_networks_come_back_with_identical_spikes(seed: int, tmp_path_fac
 EVERY_NEURON = [
     m for m in vars(neurons).values() if isinstance(m, type) and issubclass(m, NeuronModel) and m is not NeuronModel
 ]
+WITHOUT_A_NODE = [m for m in EVERY_NEURON if m not in MODELS.values() and m is not PLIF]
 
 
-@pytest.mark.parametrize("neuron", EVERY_NEURON)
+@pytest.mark.parametrize("neuron", WITHOUT_A_NODE)
+def test_every_neuron_without_a_node_is_refused_by_name(neuron: Any, tmp_path: Path) -> None:
+    port = next(iter(neuron.ports))
+    populations = {"in": Population((3,), kind="input"), "out": Population((3,), neuron())}
+    net = Network(populations, [Projection("in", "out", port=port)], 1e-3)
+    with pytest.raises(UnsupportedError, match=rf"found {neuron.__name__}; .*neuron_is_known"):
+        write(net, tmp_path / "a.nir", extensions=True)
+
+
+@pytest.mark.parametrize("neuron", MODELS.values())
 @pytest.mark.parametrize("discretisation", ["exponential", "euler"])
-def test_every_neuron_of_the_library_comes_back(neuron: Any, discretisation: Any, tmp_path: Path) -> None:
+def test_every_neuron_with_a_node_comes_back(neuron: Any, discretisation: Any, tmp_path: Path) -> None:
     net = chain(neuron(), (Linear(np.eye(3)),), discretisation=discretisation)
     assert same(net, tmp_path / "a.nir").exact
     bare = read(tmp_path / "a.nir", foreign=True)
@@ -288,3 +300,18 @@ def test_the_golden_file_of_format_1_gives_its_spikes() -> None:
     assert all(kept[n].sum() > 5 for n in spiking)
     assert all(np.array_equal(run.spikes[n], kept[n]) for n in spiking)
     np.testing.assert_allclose(run.spikes["potential"], kept["potential"], rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("discretisation", ["exponential", "euler"])
+def test_a_plif_travels_as_the_lif_that_it_is(discretisation: Any, tmp_path: Path) -> None:
+    layer = nn.Sequential(nn.Linear(3, 4), nn.PLIF(shape=4, dt="1 ms", discretisation=discretisation))
+    torch.nn.init.normal_(layer[1].w, std=2.0, generator=torch.Generator().manual_seed(0))
+    net = nn.to_network(layer, input_shape=(3,))
+    report = write(net, tmp_path / "a.nir")
+    back = read(tmp_path / "a.nir")
+    models = [p.model for p in back.populations.values() if p.model is not None]
+    assert [type(m) for m in models] == [LIF] and report.exact
+    assert any("written as the LIF of its leak" in layer.changed for layer in report.layers)
+    x = np.random.default_rng(0).normal(0, 4, (200, 2, 3))
+    ours, theirs = (Float32().run(n, x).spikes[n.outputs[0]] for n in (net, back))
+    assert np.array_equal(ours, theirs) and ours.any()

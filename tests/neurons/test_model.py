@@ -10,10 +10,10 @@ import torch
 from spikelab import neurons, nn
 from spikelab.errors import UnitError, UnsupportedError
 from spikelab.network import Network, Population, Projection
-from spikelab.neurons import IF, LI, LIF, CubaLI, CubaLIF, NeuronModel, Port
+from spikelab.neurons import LI, LIF, CubaLI, CubaLIF, NeuronModel, Port
 from spikelab.neurons.model import MATHS, decay, parameter, parameters
 
-ALL = (IF, LI, LIF, CubaLI, CubaLIF)
+ALL = [m for m in vars(neurons).values() if isinstance(m, type) and issubclass(m, NeuronModel) and m is not NeuronModel]
 
 
 @pytest.mark.parametrize("model", ALL)
@@ -26,8 +26,8 @@ def test_every_parameter_has_a_unit_and_a_meaning(model: type[NeuronModel]) -> N
 @pytest.mark.parametrize("model", ALL)
 def test_parameters_take_quantities_and_arrays(model: type[NeuronModel]) -> None:
     for name, meta in parameters(model).items():
-        text = "7 m" + meta["unit"]
-        assert getattr(model(**{name: text}), name) == 7e-3
+        text, number = ("7", 7.0) if meta["unit"] == "1" else ("7 m" + meta["unit"], 7e-3)
+        assert getattr(model(**{name: text}), name) == number
         mine = np.array([1, 2])
         above = {"v_threshold": 3.0} if name == "v_reset" else {}
         theirs = getattr(model(**{name: mine, **above}), name)
@@ -162,10 +162,10 @@ def test_a_missing_unit_of_a_state_is_named() -> None:
         Short(mix=lambda x, s, c: s).check_units()
 
 
-def test_the_list_of_neurons_is_what_is_there() -> None:
-    found = {n for n, v in vars(neurons).items() if isinstance(v, type) and issubclass(v, NeuronModel)}
-    assert found == {m.__name__ for m in ALL} | {"NeuronModel"}
-    assert found <= set(neurons.__all__)
+def test_every_neuron_is_listed_and_has_a_layer() -> None:
+    names = {m.__name__ for m in ALL}
+    assert names <= set(neurons.__all__) and names <= set(nn.__all__)
+    assert all(getattr(nn, name)(dt="1 ms").model.__class__ is getattr(neurons, name) for name in names)
 
 
 def test_tensors_of_whole_numbers_are_taken() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import Any
 
 from spikelab.errors import FormatError, UnsupportedError
@@ -14,6 +15,7 @@ from spikelab.hardware.nir.graph import Graph
 from spikelab.hardware.nir.neurons import Convention
 from spikelab.hardware.nir.reader import read
 from spikelab.network import Network, must_be_network
+from spikelab.neurons import PLIF
 
 __all__ = ["write"]
 
@@ -34,8 +36,9 @@ def write(
     Readers step NIR's equations by forward Euler, so the file holds the parameters that make this step
     ours: exponential decays as the time constant dt / (1 - a), LIF and LI with r = 1 and their incoming
     weights times tau / dt, CubaLIF with r = tau_mem / dt and w_in = tau_syn / dt, Affine with a zero bias
-    for weights without one, no v_reset where it is 0. `read` undoes all of it to the bit. The file takes
-    its name when it has been read back and found equal.
+    for weights without one, no v_reset where it is 0. `read` undoes all of it to the bit. A PLIF is written,
+    and read, as the LIF that it is at this dt. The file takes its name when it has been read back and found
+    equal.
 
     Args:
         net: the network.
@@ -71,6 +74,8 @@ def write(
     """
     must_be_network(net, "write")
     name = file_name(path)
+    learnt = [n for n, p in net.populations.items() if isinstance(p.model, PLIF)]
+    net = _plain(net)
     if violations := rules.never(net, if_convention):
         raise UnsupportedError(f"{name}: NIR cannot hold this network:", violations)
     if compression not in ("gzip", "lzf", None, *range(10)) or isinstance(compression, bool):
@@ -89,7 +94,10 @@ def write(
             )
         errors = readback.weight_errors(net, back)
     labels = net.labels
-    layers = [LayerLoss(n, "population", tuple(built.changes[n])) for n in net.populations]
+    changes = {
+        n: [*(["written as the LIF of its leak"] if n in learnt else []), *built.changes[n]] for n in net.populations
+    }
+    layers = [LayerLoss(n, "population", tuple(changes[n])) for n in net.populations]
     for p, error in zip(net.projections, errors, strict=True):
         label = labels[id(p)]
         layers.append(LayerLoss(label, "projection", tuple(built.changes[label]), error))
@@ -98,6 +106,16 @@ def write(
     if any(n.type == "IF" for n in built.graph.nodes.values()):
         notes.append(f"IF nodes follow if_convention={if_convention!r}: pass the same to other readers where they ask")
     return LossReport("nir", name, tuple(layers), readers.reasons(built.graph, float(net.dt), broken), tuple(notes))
+
+
+def _plain(net: Network) -> Network:
+    """The network with a `LIF` for each `PLIF`, which is one of another parameter."""
+    plain = {
+        n: replace(p, model=p.model.to_lif(float(net.dt), net.discretisation))
+        for n, p in net.populations.items()
+        if isinstance(p.model, PLIF)
+    }
+    return replace(net, populations={**net.populations, **plain})
 
 
 def _tree(graph: Graph) -> dict[str, Any]:
