@@ -5,27 +5,47 @@ from spikelab.nn.comparison import Agreement, compare
 from spikelab.nn.graph import from_network
 from spikelab.nn.layers import AvgPool2d, Conv2d, Dropout, Flatten, Linear, Sequential, SumPool2d
 from spikelab.nn.neuron import LayerState, Neuron, set_dt
-from spikelab.nn.neurons import IF, LI, LIF, CubaLI, CubaLIF
+from spikelab.nn.neurons import (
+    ALIF,
+    EIF,
+    IF,
+    LI,
+    LIF,
+    QIF,
+    AdEx,
+    CobaLIF,
+    CubaLI,
+    CubaLIF,
+    Izhikevich,
+    RefractoryLIF,
+)
 from spikelab.nn.norse import from_norse, to_norse
 from spikelab.nn.start import initialise
 from spikelab.nn.surrogate import ATan, Sigmoid, SuperSpike, Surrogate, Triangle
 from spikelab.nn.tracing import to_network
 
 __all__ = [
+    "ALIF",
+    "EIF",
     "IF",
     "LI",
     "LIF",
+    "QIF",
     "ATan",
+    "AdEx",
     "Agreement",
     "AvgPool2d",
+    "CobaLIF",
     "Conv2d",
     "CubaLI",
     "CubaLIF",
     "Dropout",
     "Flatten",
+    "Izhikevich",
     "LayerState",
     "Linear",
     "Neuron",
+    "RefractoryLIF",
     "Sequential",
     "Sigmoid",
     "SumPool2d",

@@ -10,7 +10,20 @@ from spikelab.errors import unknown_name
 from spikelab.neurons.model import NeuronModel
 from spikelab.nn.neuron import Neuron
 
-__all__ = ["IF", "LI", "LIF", "CubaLI", "CubaLIF"]
+__all__ = [
+    "ALIF",
+    "EIF",
+    "IF",
+    "LI",
+    "LIF",
+    "QIF",
+    "AdEx",
+    "CobaLIF",
+    "CubaLI",
+    "CubaLIF",
+    "Izhikevich",
+    "RefractoryLIF",
+]
 
 _OF_LAYER = inspect.signature(Neuron).parameters
 
@@ -63,3 +76,45 @@ class CubaLI(_Layer):
     """Layer of `spikelab.neurons.CubaLI`: arguments of the model and of `Neuron`."""
 
     kind = neurons.CubaLI
+
+
+class ALIF(_Layer):
+    """Layer of `spikelab.neurons.ALIF`: arguments of the model and of `Neuron`."""
+
+    kind = neurons.ALIF
+
+
+class EIF(_Layer):
+    """Layer of `spikelab.neurons.EIF`: arguments of the model and of `Neuron`."""
+
+    kind = neurons.EIF
+
+
+class QIF(_Layer):
+    """Layer of `spikelab.neurons.QIF`: arguments of the model and of `Neuron`."""
+
+    kind = neurons.QIF
+
+
+class AdEx(_Layer):
+    """Layer of `spikelab.neurons.AdEx`: arguments of the model and of `Neuron`."""
+
+    kind = neurons.AdEx
+
+
+class Izhikevich(_Layer):
+    """Layer of `spikelab.neurons.Izhikevich`: arguments of the model and of `Neuron`."""
+
+    kind = neurons.Izhikevich
+
+
+class RefractoryLIF(_Layer):
+    """Layer of `spikelab.neurons.RefractoryLIF`: arguments of the model and of `Neuron`."""
+
+    kind = neurons.RefractoryLIF
+
+
+class CobaLIF(_Layer):
+    """Layer of `spikelab.neurons.CobaLIF`: arguments of the model and of `Neuron`."""
+
+    kind = neurons.CobaLIF
