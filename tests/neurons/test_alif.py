@@ -64,7 +64,7 @@ def test_the_intervals_lengthen_as_in_continuous_time(walk) -> None:
     expected = np.array(_intervals(3.0, 10e-3, 100e-3, 0.2, len(found)))
     np.testing.assert_allclose(found, expected, atol=2 * dt)
     assert expected[-1] > 2 * expected[0]  # it adapts
-    # in the steady state the jump makes up for the decay between two spikes: w (e^(T / tau) - 1) = jump before the spike
+    # in the steady state the jump makes up for the decay between two spikes
     last = found[-5:].mean()
     raised = end.w * math.exp((14_000 - 1 - np.flatnonzero(z)[-1]) * dt / 100e-3)
     assert raised == pytest.approx(0.2 / (1 - math.exp(-last / 100e-3)), rel=0.01)
@@ -105,7 +105,7 @@ def test_an_undecayed_reset_is_still_due_in_the_next_chunk(walk) -> None:
 
 
 def test_flags_and_ranges_are_checked() -> None:
-    with pytest.raises(UnsupportedError, match="ALIF.adaptation 'later': unknown; known are compare_then_decay"):
+    with pytest.raises(UnsupportedError, match=r"ALIF.adaptation 'later': unknown; known are compare_then_decay"):
         ALIF(adaptation="later")
     with pytest.raises(UnitError, match=r"ALIF.v_reset: found 2.0 V with v_threshold of 1.0 V"):
         ALIF(reset="hard", v_reset=2.0)
