@@ -50,9 +50,15 @@ class ALIFCoefficients(NamedTuple):
 @cache
 def _step(comparison: str, reset: str, input_gain: str, adaptation: str, subtraction: str) -> Step:
     fires, scaled = how.fire(comparison, "one"), how.scaled(input_gain)
-    before = (lambda s, c: s.w) if adaptation == "compare_then_decay" else (lambda s, c: c.a_adapt * s.w)
-    after = (lambda w, c: c.a_adapt * w) if adaptation == "compare_then_decay" else (lambda w, c: w)
-    height = (lambda w, c: c.v_threshold + w) if subtraction == "raised" else (lambda w, c: c.v_threshold)
+    before: Callable[[Any, Any], Any] = (
+        (lambda s, c: s.w) if adaptation == "compare_then_decay" else (lambda s, c: c.a_adapt * s.w)
+    )
+    after: Callable[[Any, Any], Any] = (
+        (lambda w, c: c.a_adapt * w) if adaptation == "compare_then_decay" else (lambda w, c: w)
+    )
+    height: Callable[[Any, Any], Any] = (
+        (lambda w, c: c.v_threshold + w) if subtraction == "raised" else (lambda w, c: c.v_threshold)
+    )
 
     def hard(z: Any, v: Any, w: Any, c: Any, f: Any) -> Any:
         return f.select(f.detach(z), c.v_reset, v)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, ClassVar, NamedTuple
@@ -57,7 +58,7 @@ def _substep(v: Any, drive: Any, c: Any) -> Any:
 def _step(comparison: str, substeps: str, recovery: str) -> Step:
     fires, resets = how.fire(comparison, "one"), how.reset("hard")
     again = _substep if substeps == "two" else (lambda v, drive, c: v)
-    followed = (lambda s, v: v) if recovery == "after" else (lambda s, v: s.v)
+    followed: Callable[[Any, Any], Any] = (lambda s, v: v) if recovery == "after" else (lambda s, v: s.v)
 
     def step(x: Any, s: Any, c: Any, f: Any) -> tuple[Any, Any]:
         drive = c.bias - s.u + x
