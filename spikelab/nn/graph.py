@@ -11,6 +11,7 @@ from torch import Tensor
 from spikelab import ops
 from spikelab.errors import ShapeError, UnsupportedError
 from spikelab.network import Network, Projection, must_be_network
+from spikelab.neurons.model import NeuronModel
 from spikelab.nn.layers import AvgPool2d, Conv2d, Flatten, SumPool2d
 from spikelab.nn.linear import Linear
 from spikelab.nn.neuron import LayerState, Neuron, must_be_tensor
@@ -109,7 +110,7 @@ class NetworkModule(torch.nn.Module):
         self.input, self.output = net.inputs[0], net.outputs[0]
         self.neurons = torch.nn.ModuleDict()
         self.ops = torch.nn.ModuleDict()
-        self.feeds: dict[str, list[tuple[str, str, int]]] = {}
+        self.feeds: dict[str, list[tuple[str, str, int, str]]] = {}
         self.keys: dict[str, str] = {}
         self.history = {n: net.history(n) for n in net.populations}
         for component in net.order():
@@ -140,14 +141,9 @@ class NetworkModule(torch.nn.Module):
                 raise UnsupportedError(
                     f"from_network: projection {net.label(p)} has a delay per synapse; torch layers take one delay"
                 )
-            if p.port != "x":
-                raise UnsupportedError(
-                    f"from_network: projection {net.label(p)} feeds port {p.port!r}; "
-                    "torch layers have the port 'x' only"
-                )
             op_key = f"op{net.projections.index(p)}"
             self.ops[op_key] = torch.nn.Sequential(*(_module(op, net.label(p)) for op in p.ops))
-            self.feeds[name].append((p.pre, op_key, p.delay))
+            self.feeds[name].append((p.pre, op_key, p.delay, p.port))
         if population.model is not None:
             layer = Neuron(
                 population.model,
@@ -197,17 +193,17 @@ class NetworkModule(torch.nn.Module):
         new: dict[str, Any] = {}
         for name in self.order:
             if name != self.input:
-                total: Tensor | None = None
-                for pre, key, delay in self.feeds[name]:
+                total: dict[str, Tensor] = {}
+                for pre, key, delay, port in self.feeds[name]:
                     y = self.ops[key](self._late(z[pre], pre, delay, state))
-                    total = y if total is None else total + y
-                assert total is not None
-                layer = dict(self.neurons.items()).get(self.keys[name])
+                    total[port] = total[port] + y if port in total else y
+                layer: Any = dict(self.neurons.items()).get(self.keys[name])
+                like = next(iter(total.values()))
                 if layer is None:
-                    z[name] = total
+                    z[name] = like
                 else:
-                    old = state[name] if state is not None else self._start(layer, total)
-                    z[name], new[name] = layer(total, old)
+                    old = state[name] if state is not None else self._start(layer, like)
+                    z[name], new[name] = layer(_joined(layer.model, total, like), old)
             depth = self.history[name]
             if depth:
                 before = state[f"{name}/history"] if state is not None else z[name].new_zeros(depth, *z[name].shape[1:])
@@ -242,6 +238,12 @@ class NetworkModule(torch.nn.Module):
         depth = self.history[pre]
         before = state[f"{pre}/history"] if state is not None else z.new_zeros(depth, *z.shape[1:])
         return torch.cat([before, z])[depth - delay :][: len(z)]
+
+
+def _joined(model: NeuronModel, total: dict[str, Tensor], like: Tensor) -> Any:
+    """What the layer takes: one tensor, or `Inputs` with zeros at a port that nothing feeds."""
+    ports = [total.get(port, torch.zeros_like(like)) for port in model.ports]
+    return ports[0] if len(ports) == 1 else model.Inputs(*ports)  # type: ignore[attr-defined]
 
 
 def _plain_recurrence(p: Projection, shape: tuple[int, ...]) -> bool:

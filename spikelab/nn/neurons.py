@@ -11,17 +11,24 @@ from spikelab.neurons.model import NeuronModel, parameters
 from spikelab.nn.neuron import Neuron
 
 __all__ = [
+    "ALIF",
     "CLIF",
+    "EIF",
     "GLIF",
     "IF",
     "KLIF",
     "LI",
     "LIF",
     "PLIF",
+    "QIF",
+    "AdEx",
     "AlphaLIF",
+    "CobaLIF",
     "CubaLI",
     "CubaLIF",
     "GradedLIF",
+    "Izhikevich",
+    "RefractoryLIF",
     "ResonateAndFire",
     "SigmaDelta",
     "TernaryLIF",
@@ -139,3 +146,45 @@ class AlphaLIF(_Layer):
     """Layer of `spikelab.neurons.AlphaLIF`: arguments of the model and of `Neuron`."""
 
     kind = neurons.AlphaLIF
+
+
+class ALIF(_Layer):
+    """Layer of `spikelab.neurons.ALIF`: arguments of the model and of `Neuron`."""
+
+    kind = neurons.ALIF
+
+
+class EIF(_Layer):
+    """Layer of `spikelab.neurons.EIF`: arguments of the model and of `Neuron`."""
+
+    kind = neurons.EIF
+
+
+class QIF(_Layer):
+    """Layer of `spikelab.neurons.QIF`: arguments of the model and of `Neuron`."""
+
+    kind = neurons.QIF
+
+
+class AdEx(_Layer):
+    """Layer of `spikelab.neurons.AdEx`: arguments of the model and of `Neuron`."""
+
+    kind = neurons.AdEx
+
+
+class Izhikevich(_Layer):
+    """Layer of `spikelab.neurons.Izhikevich`: arguments of the model and of `Neuron`."""
+
+    kind = neurons.Izhikevich
+
+
+class RefractoryLIF(_Layer):
+    """Layer of `spikelab.neurons.RefractoryLIF`: arguments of the model and of `Neuron`."""
+
+    kind = neurons.RefractoryLIF
+
+
+class CobaLIF(_Layer):
+    """Layer of `spikelab.neurons.CobaLIF`: arguments of the model and of `Neuron`."""
+
+    kind = neurons.CobaLIF

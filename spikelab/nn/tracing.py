@@ -73,24 +73,27 @@ class _Builder:
             raise ShapeError(f"layer {where}: {error}") from None
         return _Signal(signal.population, (*signal.ops, op), shape)
 
-    def neuron(self, signal: _Signal, layer: Neuron, path: str) -> _Signal:
+    def neuron(self, signals: dict[str, _Signal], layer: Neuron, path: str) -> _Signal:
+        """A population that is fed one signal per port."""
         if any(layer is known for _, known in self.layers):
             raise UnsupportedError(
                 f"layer {path}: the same neuron layer is called twice; "
                 "a population runs once a step, so give each call its own layer"
             )
+        if len(shapes := {s.shape for s in signals.values()}) > 1:
+            raise ShapeError(f"layer {path}: its inputs have the shapes {sorted(shapes)}; expected one")
+        (shape,) = shapes
         name = self.name(path, type(layer).__name__)
         model = layer.frozen_model()
-        self.populations[name] = Population(signal.shape, model)
-        self.projections.append(Projection(signal.population, name, signal.ops))
+        self.populations[name] = Population(shape, model)
+        for port, s in signals.items():
+            self.projections.append(Projection(s.population, name, s.ops, port=port))
         self.layers.append((name, layer))
         if layer.recurrent:
             if layer.weight_rec is None:
-                raise ShapeError(
-                    f"layer {path}: recurrent=True, but the size is not known; pass shape={signal.shape[0]}"
-                )
+                raise ShapeError(f"layer {path}: recurrent=True, but the size is not known; pass shape={shape[0]}")
             self.projections.append(Projection(name, name, (ops.Linear(_numbers(layer.weight_rec)),), delay=1))
-        return _Signal(name, (), signal.shape)
+        return _Signal(name, (), shape)
 
     def add(self, signals: list[_Signal], path: str) -> _Signal:
         """A junction that adds signals."""
@@ -112,11 +115,13 @@ class _Builder:
                 f"known are the forward methods of torch.nn and spikelab.nn"
             )
 
-    def visit(self, signal: _Signal, module: torch.nn.Module, path: str) -> _Signal:
+    def visit(self, signal: _Signal | tuple[Any, ...], module: torch.nn.Module, path: str) -> _Signal:
         """Pass a signal through one module."""
         if isinstance(module, Neuron):
             self._must_be_plain(module, path)
-            return self.neuron(signal, module, path)
+            return self.neuron(_by_port(signal, module, path), module, path)
+        if not isinstance(signal, _Signal):
+            raise UnsupportedError(f"layer {path}: found several inputs; expected one, for {type(module).__name__}")
         if isinstance(module, torch.nn.Sequential):
             for key, child in module.named_children():
                 signal = self.visit(signal, child, f"{path}.{key}" if path else key)
@@ -135,6 +140,20 @@ class _Builder:
             f"layer {path}: {type(module).__name__} cannot be carried into a Network; known are {known}; "
             "keep it outside, or replace it before to_network"
         )
+
+
+def _by_port(signal: _Signal | tuple[Any, ...], layer: Neuron, path: str) -> dict[str, _Signal]:
+    """The signal of each port of a neuron layer."""
+    ports = tuple(layer.model.ports)
+    if len(ports) == 1 and isinstance(signal, _Signal):
+        return {ports[0]: signal}
+    if len(ports) == 1 or not isinstance(signal, layer.model.Inputs):  # type: ignore[attr-defined]
+        expected = "one signal" if len(ports) == 1 else f"layer.model.Inputs({', '.join(ports)})"
+        raise UnsupportedError(
+            f"layer {path}: found {'one input' if isinstance(signal, _Signal) else 'several inputs'} for "
+            f"{type(layer.model).__name__}; expected {expected} in its call"
+        )
+    return dict(zip(ports, signal, strict=True))
 
 
 @dataclass(frozen=True)
@@ -247,7 +266,7 @@ def _walk(builder: _Builder, module: torch.nn.Module) -> _Signal:
                 values[node] = None
         elif node.op == "call_module":
             child = children[str(node.target)]
-            signal = _need(args[0] if args else None, node)
+            signal = _signals(args[0] if args else None, node)
             others = [*args[1:], *(values.get(v) if isinstance(v, torch.fx.Node) else v for v in node.kwargs.values())]
             if any(v is not None for v in others):
                 raise UnsupportedError(
@@ -272,6 +291,8 @@ def _call(builder: _Builder, node: torch.fx.Node, args: list[Any]) -> Any:
     target = node.target
     if target is operator.getitem and isinstance(args[0], tuple):
         return args[0][args[1]]
+    if isinstance(target, type) and hasattr(target, "_fields"):  # layer.model.Inputs(a, b)
+        return target(*args)
     if target in (operator.add, torch.add, operator.iadd) or target in ("add", "add_"):
         if not all(isinstance(a, _Signal) for a in args[:2]) or node.kwargs:
             raise UnsupportedError(
@@ -289,6 +310,13 @@ def _call(builder: _Builder, node: torch.fx.Node, args: list[Any]) -> Any:
     raise UnsupportedError(
         f"{node.op} {target!r} cannot be carried into a Network (at {what}); use layers, + and x.flatten(2)"
     )
+
+
+def _signals(value: Any, node: torch.fx.Node) -> Any:
+    """The signal that a layer is given, or the named tuple of signals of one with several inputs."""
+    if hasattr(value, "_fields"):
+        return type(value)(*(_need(v, node) for v in value))
+    return _need(value, node)
 
 
 def _need(value: Any, node: torch.fx.Node | None) -> _Signal:

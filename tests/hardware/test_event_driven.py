@@ -17,7 +17,7 @@ from spikelab.events import Events
 from spikelab.hardware import Target
 from spikelab.hardware.event_driven import EventDriven
 from spikelab.network import Network, Population, Projection
-from spikelab.neurons import IF, LI, LIF, CubaLIF, threads
+from spikelab.neurons import IF, LI, LIF, CobaLIF, CubaLIF, threads
 from spikelab.ops import AvgPool2d, Conv2d, Flatten, Linear, Op, Scale, Sparse, SumPool2d
 from spikelab.testing import check_target, sample_network
 
@@ -374,3 +374,43 @@ def test_only_the_steps_that_a_delay_can_reach_are_kept() -> None:
     net, x = sample_network()
     Watched().run(net, np.concatenate([x] * 5))
     assert kept == {name: net.history(name) for name in net.populations}
+
+
+def test_a_population_with_two_inputs_runs_to_the_bit_with_delays_and_several_projections_per_port() -> None:
+    rng = np.random.default_rng(3)
+
+    def weight(*shape: int) -> Any:
+        return np.abs(rng.normal(0, 0.6, shape)) * (rng.random(shape) < 0.6)
+
+    coba = CobaLIF(0.02, 1.0, v_leak=0.0, e_exc=2.0, e_inh=-0.5, v_threshold=0.8, v_reset=-0.1)
+    shapes = {"in": 5, "mid": 6, "out": 4}
+    models: Any = {"mid": LIF(tau_mem="8 ms", v_leak=0.0625, reset="soft"), "out": coba}
+    net = Network(
+        {n: Population((k,), models.get(n), kind=None if n in models else "input") for n, k in shapes.items()},
+        [
+            Projection("in", "mid", Linear(rng.normal(0.3, 0.8, (6, 5)))),
+            Projection("mid", "out", Linear(weight(4, 6)), port="inhibitory", delay=1),
+            Projection("in", "out", Linear(weight(4, 5), weight(4) / 10), port="excitatory"),
+            Projection("in", "out", Linear(weight(4, 5)), port="inhibitory", delay=rng.integers(0, 4, (4, 5))),
+            Projection("mid", "out", Linear(weight(4, 6)), port="excitatory", delay=3),
+            Projection("out", "out", Linear(weight(4, 4)), port="inhibitory", delay=1),
+        ],
+        "1 ms",
+    )
+    x = (rng.random((80, 3, 5)) < 0.25).astype(F)
+    reference = Float32().run(net, x)
+    assert 20 < reference.spikes["out"].sum() < 900
+    for mode in ("exact", "fast"):
+        for threads_ in (1, 2):
+            found = EventDriven(mode, threads=threads_).run(net, x)  # type: ignore[arg-type]
+            if mode == "exact":
+                assert np.array_equal(found.spikes["out"], reference.spikes["out"])
+                np.testing.assert_array_equal(
+                    np.stack(found.state.neurons["out"]), np.stack(reference.state.neurons["out"])
+                )
+                assert found.counts.projections == reference.counts.projections
+            else:
+                assert agreement(net, x, found.spikes).explained
+    start = EventDriven().run(net, x[:31])
+    rest = EventDriven().run(net, x[31:], state=start.state)
+    assert np.array_equal(np.concatenate([start.spikes["out"], rest.spikes["out"]]), reference.spikes["out"])

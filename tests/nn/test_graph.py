@@ -14,7 +14,7 @@ from spikelab.agreement import agreement
 from spikelab.clocked import run
 from spikelab.errors import ShapeError, UnitError, UnsupportedError
 from spikelab.network import Network, Population, Projection
-from spikelab.neurons import LI, LIF
+from spikelab.neurons import LI, LIF, CobaLIF
 from spikelab.ops import AvgPool2d, Conv2d, Flatten, Linear, Scale, Sparse, SumPool2d
 
 NEURON = LIF(tau_mem="8 ms")
@@ -183,3 +183,43 @@ def test_the_module_gives_its_network_back_with_the_weights_it_has_now() -> None
 def test_what_is_no_network_is_refused(wrong: Any) -> None:
     with pytest.raises(UnsupportedError, match=r"from_network: found \w+; expected a Network"):
         nn.from_network(wrong)
+
+
+COBA = CobaLIF(0.02, 1.0, v_leak=0.0, e_exc=2.0, e_inh=-0.5, v_threshold=0.8, v_reset=-0.1)
+
+
+def two_ports(inhibition: bool = True) -> Network:
+    """A population with two inputs: several projections to one port, with and without a delay."""
+    rng = np.random.default_rng(5)
+
+    def weight(*s: int) -> Any:
+        return np.abs(rng.normal(0, 0.5, s))
+
+    projections = [
+        Projection("in", "mid", Linear(rng.normal(0.2, 0.7, (6, 4)))),
+        Projection("in", "out", Linear(weight(3, 4)), port="excitatory"),
+        Projection("mid", "out", Linear(weight(3, 6)), port="excitatory", delay=2),
+        Projection("mid", "out", Linear(weight(3, 6)), port="inhibitory", delay=1),
+    ]
+    return Network(
+        {"in": Population((4,), kind="input"), "mid": Population((6,), NEURON), "out": Population((3,), COBA)},
+        projections if inhibition else projections[:3],
+        dt="1 ms",
+    )
+
+
+@pytest.mark.parametrize("inhibition", [True, False])
+def test_a_population_with_two_inputs_spikes_as_in_its_network(inhibition: bool) -> None:
+    net = two_ports(inhibition)
+    x = (torch.rand(60, 3, 4, generator=torch.Generator().manual_seed(1)) < 0.3).float()
+    module, seen = nn.from_network(net), {}
+    module.neurons["mid"].register_forward_hook(lambda _, __, output: seen.update(mid=output[0]))
+    with torch.no_grad():
+        first, state = module(x[:23])
+        rest, _ = module(x[23:], state)
+        y, _ = module(x)
+    assert agreement(net, x, {"mid": seen["mid"], "out": y}).explained
+    assert y.any()
+    assert torch.equal(y, torch.cat([first, rest]))
+    back = nn.to_network(module, 4)
+    assert [(p.port, p.delay) for p in back.projections] == [(p.port, p.delay) for p in net.projections]

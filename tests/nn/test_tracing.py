@@ -287,3 +287,62 @@ def test_learnt_parameters_become_numbers_of_their_present_value() -> None:
     with torch.no_grad():
         layer.v_threshold[2] = 9.0  # type: ignore[index]
     assert model.v_threshold[2] == 0.25  # the network is a copy
+
+
+class TwoInputs(torch.nn.Module):
+    """A neuron layer with two inputs, the second from an inhibitory population."""
+
+    def __init__(self, wrong: str = "") -> None:
+        super().__init__()
+        self.wrong = wrong
+        self.first, self.second, self.inhibit = nn.Linear(4, 6), nn.Linear(4, 3), nn.Linear(6, 3)
+        self.lif = nn.LIF(**LIF)
+        self.coba = nn.CobaLIF(
+            c_mem=0.02, g_leak=1.0, v_leak=0.0, e_exc=2.0, e_inh=-0.5, v_threshold=0.8, v_reset=-0.1, dt="1 ms"
+        )
+        self.lone = nn.LIF(**LIF)
+
+    def forward(self, x: Tensor) -> Any:
+        y, _ = self.lif(self.first(x))
+        if self.wrong == "one":
+            return self.coba(self.second(x))
+        if self.wrong == "two":
+            return self.lone(self.coba.model.Inputs(self.second(x), self.second(x)))
+        if self.wrong == "shape":
+            return self.coba(self.coba.model.Inputs(self.second(x), y))
+        if self.wrong == "layer":
+            return self.second(self.coba.model.Inputs(x, x))
+        return self.coba(self.coba.model.Inputs(self.second(x), self.inhibit(y)))[0]
+
+
+def test_a_layer_with_two_inputs_becomes_a_population_with_two_ports() -> None:
+    module = lively(TwoInputs())
+    net = nn.to_network(module, 4)
+    assert {(p.pre, p.post, p.port) for p in net.projections} == {
+        ("input", "lif", "x"),
+        ("input", "coba", "excitatory"),
+        ("lif", "coba", "inhibitory"),
+    }
+    x = spikes(60, 3, 4)
+    with torch.no_grad():
+        y = module(x)
+    assert y.any()
+    np.testing.assert_array_equal(run(net, x.numpy()).output, y)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error", "message"),
+    [
+        (
+            "one",
+            UnsupportedError,
+            r"layer coba: found one input for CobaLIF; expected layer.model.Inputs\(excitatory, ",
+        ),
+        ("two", UnsupportedError, r"layer lone: found several inputs for LIF; expected one signal"),
+        ("shape", ShapeError, r"layer coba: its inputs have the shapes \[\(3,\), \(6,\)\]; expected one"),
+        ("layer", UnsupportedError, r"layer second: found several inputs; expected one, for Linear"),
+    ],
+)
+def test_inputs_that_do_not_fit_a_layer_are_refused(wrong: str, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        nn.to_network(TwoInputs(wrong), 4)
