@@ -5,8 +5,9 @@ from spikelab.nn.comparison import Agreement, compare
 from spikelab.nn.graph import from_network
 from spikelab.nn.layers import AvgPool2d, Conv2d, Dropout, Flatten, Linear, Sequential, SumPool2d
 from spikelab.nn.neuron import LayerState, Neuron, set_dt
-from spikelab.nn.neurons import IF, LI, LIF, CubaLI, CubaLIF
+from spikelab.nn.neurons import IF, LI, LIF, CubaLI, CubaLIF, SlidingPSN
 from spikelab.nn.norse import from_norse, to_norse
+from spikelab.nn.psn import PSN, MaskedPSN
 from spikelab.nn.start import initialise
 from spikelab.nn.surrogate import ATan, Sigmoid, SuperSpike, Surrogate, Triangle
 from spikelab.nn.tracing import to_network
@@ -15,6 +16,7 @@ __all__ = [
     "IF",
     "LI",
     "LIF",
+    "PSN",
     "ATan",
     "Agreement",
     "AvgPool2d",
@@ -25,9 +27,11 @@ __all__ = [
     "Flatten",
     "LayerState",
     "Linear",
+    "MaskedPSN",
     "Neuron",
     "Sequential",
     "Sigmoid",
+    "SlidingPSN",
     "SumPool2d",
     "SuperSpike",
     "Surrogate",

@@ -9,8 +9,9 @@ from spikelab import neurons
 from spikelab.errors import unknown_name
 from spikelab.neurons.model import NeuronModel
 from spikelab.nn.neuron import Neuron
+from spikelab.nn.sliding import Sliding
 
-__all__ = ["IF", "LI", "LIF", "CubaLI", "CubaLIF"]
+__all__ = ["IF", "LI", "LIF", "CubaLI", "CubaLIF", "SlidingPSN"]
 
 _OF_LAYER = inspect.signature(Neuron).parameters
 
@@ -63,3 +64,13 @@ class CubaLI(_Layer):
     """Layer of `spikelab.neurons.CubaLI`: arguments of the model and of `Neuron`."""
 
     kind = neurons.CubaLI
+
+
+class SlidingPSN(Sliding, _Layer):
+    """Layer of `spikelab.neurons.SlidingPSN`: arguments of the model and of `Neuron`.
+
+    The weights are learnt with `learn=("weights", "v_threshold")`: one filter for the layer, or one per neuron with
+    `shape`. `layer.parallel` says which of the two forms runs; None takes the faster one.
+    """
+
+    kind = neurons.SlidingPSN

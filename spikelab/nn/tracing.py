@@ -22,6 +22,7 @@ from spikelab.network import Network, Population, Projection
 from spikelab.nn.graph import NetworkModule
 from spikelab.nn.layers import Flatten, Sequential, SumPool2d, whole_flatten
 from spikelab.nn.neuron import Neuron, check_dt
+from spikelab.nn.psn import PSN
 from spikelab.ops import Op
 from spikelab.units import Quantity, seconds
 
@@ -117,6 +118,10 @@ class _Builder:
         if isinstance(module, Neuron):
             self._must_be_plain(module, path)
             return self.neuron(signal, module, path)
+        if isinstance(module, PSN):
+            raise UnsupportedError(
+                f"layer {path}: {type(module).__name__} cannot be carried into a Network: {module.why}"
+            )
         if isinstance(module, torch.nn.Sequential):
             for key, child in module.named_children():
                 signal = self.visit(signal, child, f"{path}.{key}" if path else key)
@@ -221,7 +226,7 @@ class _Tracer(torch.fx.Tracer):
     """Stop at neuron layers, sequences and whatever torch ships."""
 
     def is_leaf_module(self, m: torch.nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, (Neuron, torch.nn.Sequential, *_OPS)) or type(m).__module__.startswith("torch.nn")
+        return isinstance(m, (Neuron, PSN, torch.nn.Sequential, *_OPS)) or type(m).__module__.startswith("torch.nn")
 
 
 def _walk(builder: _Builder, module: torch.nn.Module) -> _Signal:
