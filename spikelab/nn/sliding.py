@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from spikelab.neurons.sliding_psn import SlidingPSN
-from spikelab.nn.fused import fused, kernel_of, named_kernel
+from spikelab.nn.fused import Coefficients, fused, kernel_of, named_kernel
 from spikelab.nn.neuron import LayerState, Neuron
 from spikelab.nn.primitives import TorchPrimitives
 from spikelab.nn.surrogate import Surrogate
@@ -17,7 +17,7 @@ __all__ = ["Sliding", "filtered", "fire"]
 
 _COMPARISON = SlidingPSN(weights=[1.0], v_threshold=0.0)
 _STEPS = 16  # of a block: products of this many rows were the fastest on two CPUs, for orders of 4 to 32 (measured)
-_RECURRENT_UP_TO = 5  # on a CPU the fused kernel is faster up to this order (measured)
+_RECURRENT_UP_TO = 16  # on a CPU the fused kernel is faster up to this order (measured)
 
 
 def fire(d: Tensor, surrogate: Surrogate) -> Tensor:
@@ -34,8 +34,8 @@ def fire(d: Tensor, surrogate: Surrogate) -> Tensor:
         return TorchPrimitives(surrogate, d.dtype).spike(d)
     key = named_kernel(_COMPARISON, surrogate, d.dtype, (), (), False)
     values = {"w0": 1.0, "v_threshold": 0.0}
-    coefficients = [d.new_tensor(values[name]) for name in kernel_of(key).scalars]
-    z, _ = fused([d], coefficients, d.new_zeros(1, *d.shape[1:]), key)
+    c = Coefficients([values[name] for name in kernel_of(key).scalars], [])
+    z, _ = fused([d], c, [torch.zeros_like(d[0])], key, recompute=True)
     return z
 
 
@@ -114,14 +114,14 @@ class Sliding(Neuron):
     """A layer of `neurons.SlidingPSN` that has both forms: step after step, and all steps at once."""
 
     parallel: bool | None = None
-    """Which form runs; None takes the faster one. They differ by rounding: sums are taken in another order. A layer
-    with recurrent weights has the recurrent form only."""
+    """Which form runs; None takes the faster one. They differ by rounding: sums are taken in another order. With
+    recurrent weights, and with `recompute=True`, which keeps nothing for the backward pass, it is the recurrent one."""
 
     def forward(self, x: Tensor, state: LayerState | None = None) -> tuple[Tensor, LayerState]:
         """Run T steps: see `Neuron.forward`."""
         model: Any = self.model
         fast = self.use_fused and isinstance(x, Tensor) and x.device.type == "cpu" and model.order <= _RECURRENT_UP_TO
-        one_by_one = self.recurrent or self.relaxed is not None or self.parallel is False
+        one_by_one = self.recurrent or self.recompute or self.relaxed is not None or self.parallel is False
         if one_by_one or (self.parallel is None and fast):
             return super().forward(x, state)
         self._need_dt()

@@ -94,16 +94,19 @@ def test_a_form_is_chosen_by_the_order_and_by_hand(monkeypatch: pytest.MonkeyPat
     used: list[int] = []
     monkeypatch.setattr("spikelab.nn.sliding.filtered", lambda x, w: used.append(len(w)) or filtered(x, w))
     x = torch.zeros(3, 1, 2)
-    few, many = nn.SlidingPSN(dt="1 ms"), nn.SlidingPSN(weights=np.ones(6), dt="1 ms")
+    few, many = nn.SlidingPSN(dt="1 ms"), nn.SlidingPSN(weights=np.ones(17), dt="1 ms")
     few(x), many(x)
-    assert used == [6]
+    assert used == [17]
     few.parallel = True
     few(x)
-    assert used == [6, 4]
+    assert used == [17, 4]
     loop = nn.SlidingPSN(recurrent=True, shape=2, dt="1 ms")
     loop.parallel = True  # a spike is the input of the next step: there is no parallel form
     loop(x)
-    assert used == [6, 4]
+    spare = nn.SlidingPSN(recompute=True, dt="1 ms")
+    spare.parallel = True
+    spare(x)
+    assert used == [17, 4]
 
 
 def test_a_trained_layer_goes_to_a_network_and_back() -> None:
