@@ -118,10 +118,6 @@ class _Builder:
         if isinstance(module, Neuron):
             self._must_be_plain(module, path)
             return self.neuron(signal, module, path)
-        if isinstance(module, PSN):
-            raise UnsupportedError(
-                f"layer {path}: {type(module).__name__} cannot be carried into a Network: {module.why}"
-            )
         if isinstance(module, torch.nn.Sequential):
             for key, child in module.named_children():
                 signal = self.visit(signal, child, f"{path}.{key}" if path else key)
@@ -135,6 +131,10 @@ class _Builder:
                 if isinstance(op, _Fold):
                     return _Signal(signal.population, (*signal.ops[:-1], op.op), signal.shape)
                 return self.through(signal, op, f"{path} ({type(module).__name__})")
+        if isinstance(module, PSN):
+            raise UnsupportedError(
+                f"layer {path}: {type(module).__name__} cannot be carried into a Network: {module.why}"
+            )
         known = ", ".join(sorted({k.__name__ for k in _OPS} | {"LIF and other neuron layers", "Sequential"}))
         raise UnsupportedError(
             f"layer {path}: {type(module).__name__} cannot be carried into a Network; known are {known}; "
