@@ -64,8 +64,8 @@ class Population:
             )
         object.__setattr__(self, "kind", kind)
         object.__setattr__(self, "initial", MappingProxyType(self._initial()))
-        for name in parameters(self.model) if self.model is not None else ():
-            self._fits(f"{type(self.model).__name__}.{name}", getattr(self.model, name))
+        for name, about in parameters(self.model).items() if self.model is not None else ():
+            self._fits(f"{type(self.model).__name__}.{name}", getattr(self.model, name), about["vector"])
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.shape, self.model, self.kind, dict(self.initial))
@@ -92,8 +92,8 @@ class Population:
             self._fits(where, value)
         return result
 
-    def _fits(self, what: str, value: Any) -> None:
-        shape = np.shape(value)
+    def _fits(self, what: str, value: Any, vector: bool = False) -> None:
+        shape = np.shape(value)[1:] if vector else np.shape(value)
         try:
             fits = np.broadcast_shapes(shape, self.shape) == self.shape
         except ValueError:

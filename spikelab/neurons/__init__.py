@@ -21,6 +21,7 @@ from spikelab.neurons.qif import QIF
 from spikelab.neurons.refractory_lif import RefractoryLIF
 from spikelab.neurons.resonate_and_fire import ResonateAndFire
 from spikelab.neurons.sigma_delta import SigmaDelta
+from spikelab.neurons.sliding_psn import SlidingPSN
 from spikelab.neurons.ternary_lif import TernaryLIF
 
 __all__ = [
@@ -47,6 +48,7 @@ __all__ = [
     "RefractoryLIF",
     "ResonateAndFire",
     "SigmaDelta",
+    "SlidingPSN",
     "TernaryLIF",
     "choice",
     "parameter",

@@ -7,6 +7,7 @@ Every library's LIF is one choice from each row:
 | comparison | `">"` strictly above the threshold; `">="` at or above |
 | spikes | `"one"` per step; `"many"`: as many as whole thresholds fit |
 | reset | `"hard"` sets `v_reset`; `"soft"` subtracts the threshold; `"undecayed"` subtracts it after the next decay |
+| | `"none"` (LIF, CubaLIF) leaves v: it spikes in every step in which v is above the threshold |
 | input_gain | `"one"`; `"1-a"`: constant input x settles at x; `"dt/tau"`: the same in Euler steps |
 | synapse (CubaLIF) | `"decay_then_add"` i = b i + x; `"add_then_decay"` i = b (i + x) |
 
@@ -25,7 +26,7 @@ import numpy as np
 from spikelab.arrays import to_array
 from spikelab.errors import ShapeError, UnitError, UnsupportedError, Violation
 
-__all__ = ["COMPARISONS", "GAINS", "RESETS", "SPIKES", "check", "fire", "gain", "reset", "scaled"]
+__all__ = ["COMPARISONS", "GAINS", "RESETS", "RESETS_OR_NONE", "SPIKES", "check", "fire", "gain", "reset", "scaled"]
 
 COMPARISONS = (">", ">=")
 """v against the threshold."""
@@ -33,6 +34,8 @@ SPIKES = ("one", "many")
 """Spikes per step."""
 RESETS = ("hard", "soft", "undecayed")
 """What a spike does to v."""
+RESETS_OR_NONE = (*RESETS, "none")
+"""The same for neurons that may leave v as it is."""
 GAINS = ("one", "1-a", "dt/tau")
 """Factor on the input."""
 
@@ -57,6 +60,10 @@ def _by_subtraction(z: Any, v: Any, c: Any, f: Any) -> Any:
     return v - f.detach(z) * c.v_threshold
 
 
+def _not_at_all(z: Any, v: Any, c: Any, f: Any) -> Any:
+    return v
+
+
 def _plain(x: Any, c: Any) -> Any:
     return x
 
@@ -74,6 +81,8 @@ def fire(comparison: str, spikes: str) -> Callable[[Any, Any, Any], Any]:
 
 def reset(kind: str) -> Callable[[Any, Any, Any, Any], Any]:
     """Pure function `(z, v, c, f) -> v` after the comparison."""
+    if kind == "none":
+        return _not_at_all
     return _to_value if kind == "hard" else _by_subtraction
 
 

@@ -145,7 +145,7 @@ class CubaLIF(NeuronModel):
         v_leak: [V] value v decays to.
         v_threshold: [V] spikes when v exceeds it.
         v_reset: [V] value of v after a spike (hard reset).
-        reset: `"hard"`, `"soft"` or `"undecayed"`.
+        reset: `"hard"`, `"soft"`, `"undecayed"` or `"none"`.
         comparison: `">"` or `">="`.
         spikes: `"one"` or `"many"` per step.
         input_gain: factor on the current: `"one"`, `"1-a"` or `"dt/tau"` (of the membrane).
@@ -168,7 +168,7 @@ class CubaLIF(NeuronModel):
     v_leak: Value = parameter(0.0, unit="V", doc="value v decays to")
     v_threshold: Value = parameter(1.0, unit="V", doc="spikes when v exceeds it")
     v_reset: Value = parameter(0.0, unit="V", doc="value of v after a spike")
-    reset: str = choice("hard", options=how.RESETS, doc="what a spike does to v")
+    reset: str = choice("hard", options=how.RESETS_OR_NONE, doc="what a spike does to v")
     comparison: str = choice(">", options=how.COMPARISONS, doc="v against the threshold")
     spikes: str = choice("one", options=how.SPIKES, doc="spikes per step")
     input_gain: str = choice("one", options=how.GAINS, doc="factor on the current")

@@ -90,7 +90,7 @@ MATHS = Maths()
 """The functions on floats, arrays and tensors."""
 
 
-def parameter(default: Value, *, unit: str, doc: str, positive: bool = False) -> Any:
+def parameter(default: Value, *, unit: str, doc: str, positive: bool = False, vector: bool = False) -> Any:
     """Declare a parameter of a neuron.
 
     Args:
@@ -98,12 +98,14 @@ def parameter(default: Value, *, unit: str, doc: str, positive: bool = False) ->
         unit: SI unit; `"1"` for a plain number.
         doc: what it is, in a few words.
         positive: refuse values that are not above zero.
+        vector: each neuron has several, along the first axis (the weights of a filter, say); the axes behind it
+            broadcast to the population.
 
     Raises:
         UnitError: an unknown unit, or one with a prefix.
     """
     must_be_si(unit, f"parameter(doc={doc!r})")
-    return field(default=default, metadata={"unit": unit, "doc": doc, "positive": positive})
+    return field(default=default, metadata={"unit": unit, "doc": doc, "positive": positive, "vector": vector})
 
 
 def choice(default: str, *, options: tuple[str, ...], doc: str) -> Any:

@@ -27,9 +27,11 @@ from spikelab.nn.neurons import (
     RefractoryLIF,
     ResonateAndFire,
     SigmaDelta,
+    SlidingPSN,
     TernaryLIF,
 )
 from spikelab.nn.norse import from_norse, to_norse
+from spikelab.nn.psn import PSN, MaskedPSN
 from spikelab.nn.start import initialise
 from spikelab.nn.surrogate import ATan, Sigmoid, SuperSpike, Surrogate, Triangle
 from spikelab.nn.tracing import to_network
@@ -44,6 +46,7 @@ __all__ = [
     "LI",
     "LIF",
     "PLIF",
+    "PSN",
     "QIF",
     "ATan",
     "AdEx",
@@ -60,12 +63,14 @@ __all__ = [
     "Izhikevich",
     "LayerState",
     "Linear",
+    "MaskedPSN",
     "Neuron",
     "RefractoryLIF",
     "ResonateAndFire",
     "Sequential",
     "SigmaDelta",
     "Sigmoid",
+    "SlidingPSN",
     "SumPool2d",
     "SuperSpike",
     "Surrogate",

@@ -66,7 +66,8 @@ def named_kernel(
     """
     name = str(dtype).removeprefix("torch.")
     flags = ",".join(f"{k}={v}" for k, v in model.flags().items())
-    made_of = [_NUMBERS.setdefault(v, len(_NUMBERS)) for v in (type(model), type(surrogate), relaxed)]
+    kinds = (type(model), model.State, model.Coefficients, type(surrogate), relaxed)
+    made_of = [_NUMBERS.setdefault(v, len(_NUMBERS)) for v in kinds]
     key = f"{type(model).__qualname__}({flags}) {surrogate} {name} {arrays} {wanted} {through_reset} {made_of}"
     if key not in _KERNELS:
         _KERNELS[key] = kernel(

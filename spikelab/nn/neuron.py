@@ -116,7 +116,7 @@ class Neuron(torch.nn.Module):
             value = torch.as_tensor(np.array(getattr(model, name), np.float64))
             if self.shape is not None:
                 try:
-                    value = value.expand(self.shape)
+                    value = _per_neuron(value, self.shape, known[name]["vector"])
                 except RuntimeError:
                     raise ShapeError(
                         f"{type(self).__name__}.{name}: found shape {tuple(value.shape)}; "
@@ -336,6 +336,13 @@ def _axes(shape: Any, where: str) -> tuple[int, ...] | None:
     if not sizes or not all(isinstance(n, int | np.integer) and n > 0 for n in sizes):
         raise ShapeError(f"{where}: found shape={shape!r}; expected whole numbers above zero, as in 128 or (32, 8, 8)")
     return tuple(int(n) for n in sizes)
+
+
+def _per_neuron(value: Tensor, shape: tuple[int, ...], vector: bool) -> Tensor:
+    """One value for each neuron; of a vector one along the first axis for each."""
+    if not vector:
+        return value.expand(shape)
+    return torch.stack([v.expand(shape) for v in value])
 
 
 def _surrogate(value: str | Surrogate) -> Surrogate:

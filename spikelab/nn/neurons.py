@@ -9,6 +9,7 @@ from spikelab import neurons
 from spikelab.errors import unknown_name
 from spikelab.neurons.model import NeuronModel, parameters
 from spikelab.nn.neuron import Neuron
+from spikelab.nn.sliding import Sliding
 
 __all__ = [
     "ALIF",
@@ -31,8 +32,10 @@ __all__ = [
     "RefractoryLIF",
     "ResonateAndFire",
     "SigmaDelta",
+    "SlidingPSN",
     "TernaryLIF",
 ]
+
 
 _OF_LAYER = inspect.signature(Neuron).parameters
 
@@ -188,3 +191,13 @@ class CobaLIF(_Layer):
     """Layer of `spikelab.neurons.CobaLIF`: arguments of the model and of `Neuron`."""
 
     kind = neurons.CobaLIF
+
+
+class SlidingPSN(Sliding, _Layer):
+    """Layer of `spikelab.neurons.SlidingPSN`: arguments of the model and of `Neuron`.
+
+    The weights are learnt with `learn=("weights", "v_threshold")`: one filter for the layer, or one per neuron with
+    `shape`. `layer.parallel` says which of the two forms runs; None takes the faster one.
+    """
+
+    kind = neurons.SlidingPSN

@@ -22,6 +22,7 @@ from spikelab.network import Network, Population, Projection
 from spikelab.nn.graph import NetworkModule
 from spikelab.nn.layers import Flatten, Sequential, SumPool2d, whole_flatten
 from spikelab.nn.neuron import Neuron, check_dt
+from spikelab.nn.psn import PSN
 from spikelab.ops import Op
 from spikelab.units import Quantity, seconds
 
@@ -135,6 +136,10 @@ class _Builder:
                 if isinstance(op, _Fold):
                     return _Signal(signal.population, (*signal.ops[:-1], op.op), signal.shape)
                 return self.through(signal, op, f"{path} ({type(module).__name__})")
+        if isinstance(module, PSN):
+            raise UnsupportedError(
+                f"layer {path}: {type(module).__name__} cannot be carried into a Network: {module.why}"
+            )
         known = ", ".join(sorted({k.__name__ for k in _OPS} | {"LIF and other neuron layers", "Sequential"}))
         raise UnsupportedError(
             f"layer {path}: {type(module).__name__} cannot be carried into a Network; known are {known}; "
@@ -240,7 +245,7 @@ class _Tracer(torch.fx.Tracer):
     """Stop at neuron layers, sequences and whatever torch ships."""
 
     def is_leaf_module(self, m: torch.nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, (Neuron, torch.nn.Sequential, *_OPS)) or type(m).__module__.startswith("torch.nn")
+        return isinstance(m, (Neuron, PSN, torch.nn.Sequential, *_OPS)) or type(m).__module__.startswith("torch.nn")
 
 
 def _walk(builder: _Builder, module: torch.nn.Module) -> _Signal:

@@ -1,6 +1,7 @@
 """Plots of runs, and a self-contained HTML page that sums up a trained network. Importing it loads matplotlib."""
 
 from spikelab.report.energy import energy_bars, energy_basis, energy_section, energy_text
+from spikelab.report.neurons import dynamics, fi_curve, responses
 from spikelab.report.page import Picture, Section, write_page
 from spikelab.report.plots import confusion, learning_curve, potentials, raster, spike_rates
 from spikelab.report.summary import report_page
@@ -9,14 +10,17 @@ __all__ = [
     "Picture",
     "Section",
     "confusion",
+    "dynamics",
     "energy_bars",
     "energy_basis",
     "energy_section",
     "energy_text",
+    "fi_curve",
     "learning_curve",
     "potentials",
     "raster",
     "report_page",
+    "responses",
     "spike_rates",
     "write_page",
 ]

@@ -20,7 +20,17 @@ from spikelab.errors import ShapeError, UnsupportedError, unknown_name
 from spikelab.report.lettering import common_prefix, count_text, drawable, shortened, with_prefix
 from spikelab.units import Quantity, seconds
 
-__all__ = ["COLOURS", "GREY", "bar_line", "confusion", "learning_curve", "potentials", "raster", "spike_rates"]
+__all__ = [
+    "COLOURS",
+    "GREY",
+    "bar_line",
+    "confusion",
+    "learning_curve",
+    "potentials",
+    "raster",
+    "spike_rates",
+    "time_axis",
+]
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#F0E442", "#000000")
 """Blue, orange, green, vermilion, sky blue, purple, yellow, black (Okabe and Ito, 2008)."""
@@ -51,7 +61,7 @@ def raster(ax: Axes, spikes: ArrayLike, dt: Quantity, *, most: int = 400) -> Non
     """
     z = _real("raster: spikes", spikes, "[T, N]", 2)
     rows, note = _picked("raster", z.shape[1], most)
-    factor = _time_axis(ax, len(z), seconds(dt, "raster: dt"))
+    factor = time_axis(ax, len(z), seconds(dt, "raster: dt"))
     step, neuron = np.nonzero(z[:, rows])
     height = 72 / ax.figure.dpi * ax.get_window_extent().height  # points
     size = float(np.clip(0.8 * height / len(rows), 2.2, 9.0))
@@ -112,7 +122,7 @@ def potentials(
             "name those that matter"
         )
     rows, note = _picked("potentials", v.shape[1], most)
-    factor = _time_axis(ax, len(v), seconds(dt, "potentials: dt"))
+    factor = time_axis(ax, len(v), seconds(dt, "potentials: dt"))
     time = (np.arange(len(v)) + 0.5) * factor
     marker = "." if len(v) == 1 else ""
     ax.plot(time, v[:, [r for r in rows if r not in named]], color="#BDBDBD", linewidth=0.9, marker=marker)
@@ -345,8 +355,17 @@ def _picked(where: str, n: int, most: int) -> tuple[NDArray[np.int64], list[str]
     return np.unique(np.rint(np.linspace(0, n - 1, most)).astype(np.int64)), [f"{most:,} of {n:,} neurons shown"]
 
 
-def _time_axis(ax: Axes, steps: int, dt: float) -> float:
-    """Set the time axis; returns the length of a step on it."""
+def time_axis(ax: Axes, steps: int, dt: float) -> float:
+    """Set the time axis.
+
+    Args:
+        ax: where to draw.
+        steps: T.
+        dt: [s] time step.
+
+    Returns:
+        Length of a step on the axis.
+    """
     factor, prefix = common_prefix([0.99 * steps * dt])
     if factor > 1:
         factor, prefix = 1.0, ""

@@ -52,3 +52,12 @@ def test_a_threshold_may_be_learnt_through_the_reset_value_but_not_written() -> 
     assert y.sum() == 6
     with pytest.raises(UnitError, match=r"LIF\.v_reset: found 0\.0 V with v_threshold of -0\.25 V"):
         layer.frozen_model()
+
+
+@pytest.mark.parametrize(("spiking", "reading"), [(nn.LIF, nn.LI), (nn.CubaLIF, nn.CubaLI)])
+def test_without_a_reset_a_neuron_is_a_filter_and_a_comparison(spiking: Any, reading: Any) -> None:
+    x = torch.tensor(np.random.default_rng(0).normal(0.05, 0.4, (60, 2, 50)), dtype=torch.float32)
+    z, state = spiking(reset="none", dt="1 ms")(x)
+    v, same = reading(dt="1 ms")(x)
+    assert torch.equal(z, (v > 1.0).float()) and 0.05 < z.mean() < 0.95
+    assert torch.equal(state.neuron.v, same.neuron.v)

@@ -17,12 +17,12 @@ FAR = 1e9  # a threshold that is never met
 TIMES = st.floats(2e-4, 10.0)
 GAINS = st.sampled_from(("one", "1-a", "dt/tau"))
 SYNAPSES = st.sampled_from(("decay_then_add", "add_then_decay"))
-RESETS = st.sampled_from(("hard", "soft"))
+RESETS = st.sampled_from(("hard", "soft", "none"))
 VOLTS = st.floats(-3.0, 3.0)
 MODELS = st.one_of(
     st.builds(LIF, TIMES, VOLTS, st.just(FAR), reset=RESETS, input_gain=GAINS),
     st.builds(CubaLIF, TIMES, TIMES, VOLTS, st.just(FAR), reset=RESETS, input_gain=GAINS, synapse=SYNAPSES),
-    st.builds(IF, st.just(FAR), reset=RESETS),
+    st.builds(IF, st.just(FAR), reset=st.sampled_from(("hard", "soft"))),
     st.builds(LI, TIMES, VOLTS, input_gain=GAINS),
     st.builds(CubaLI, TIMES, TIMES, VOLTS, input_gain=GAINS, synapse=SYNAPSES),
 )
