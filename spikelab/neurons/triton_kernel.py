@@ -15,7 +15,6 @@ from typing import Any
 
 from spikelab.errors import unknown_name
 from spikelab.neurons.generated import load
-from spikelab.neurons.kernel import EVERY
 from spikelab.neurons.model import NeuronModel
 from spikelab.neurons.trace import Slope
 from spikelab.neurons.triton_source import TritonSource
@@ -73,12 +72,21 @@ class TritonKernel:
         """Coefficients that get a gradient, in the order of their rows."""
         return self.source.wanted
 
+    @property
+    def every(self) -> int:
+        """Steps between two checkpoints, unless the caller says otherwise."""
+        return self.source.every
+
     def module(self, every: int) -> ModuleType:
         """The generated module for checkpoints every so many steps."""
         return _module(self, every)
 
     def _programs(self, neurons: int) -> tuple[int]:
         return (-(-neurons // self.block),)
+
+    def _segment(self, every: int, steps: int) -> int:
+        """Steps that are written out: a single one where there is no other, as in a recurrent layer."""
+        return 1 if steps == 1 else every or self.every
 
     def forward(
         self,
@@ -96,16 +104,18 @@ class TritonKernel:
         Args:
             x: per port [T, M] input, float32 or bfloat16.
             c: scalar coefficients.
-            a: array coefficients, each [M] float32.
+            a: array coefficients, each [P] float32 with P a divisor of M: neuron i has entry i mod P.
             s0: [states, M] float32 state at the start.
-            z: [T, M] output of the input's dtype, written.
+            z: [T, M] output of the input's dtype, written; None where only checkpoints are wanted.
             s1: [states, M] float32 state at the end, written.
             checkpoints: [ceil(T / every), states, M] float32, written; not touched where `every` is 0.
             every: steps between checkpoints.
         """
-        steps, neurons = z.shape
-        run = self.module(every or EVERY).forward[self._programs(neurons)]
-        run(*x, *c, *a, s0, z, s1, checkpoints, steps, neurons, KEEP=every > 0, BLOCK=self.block, **LAUNCH)
+        steps, neurons = x[0].shape
+        given = [*x, *c, *a, s0, s1 if z is None else z, s1, checkpoints]
+        run = self.module(self._segment(every, steps)).forward[self._programs(neurons)]
+        options = {"WRITE": z is not None, "KEEP": every > 0, "BLOCK": self.block, **LAUNCH}
+        run(*given, _period(a), steps, neurons, **options)
 
     def backward(
         self,
@@ -122,8 +132,13 @@ class TritonKernel:
     ) -> None:
         """Gradients of `forward`: `gx`, `gs0` are written, `gc` [wanted, M] float32 is added to."""
         steps, neurons = gz.shape
-        run = self.module(every).backward[self._programs(neurons)]
-        run(*x, *c, *a, checkpoints, gz, gs1, *gx, gs0, gc, steps, neurons, BLOCK=self.block, **LAUNCH)
+        given = [*x, *c, *a, checkpoints, gz, gs1, *gx, gs0, gc]
+        run = self.module(self._segment(every, steps)).backward[self._programs(neurons)]
+        run(*given, _period(a), steps, neurons, BLOCK=self.block, **LAUNCH)
+
+
+def _period(a: Sequence[Any]) -> int:
+    return len(a[0]) if a else 1
 
 
 @cache

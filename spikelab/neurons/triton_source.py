@@ -3,9 +3,10 @@
 What bounds such a kernel is memory: a step of a neuron is a few operations on a few bytes. So one
 program takes a block of neurons and walks all T steps with states, coefficients and accumulators in
 registers; input and output cross the memory once. Steps go in segments of `every`, written out one
-after the other (registers have no index): the loads of a whole segment stand before its arithmetic,
-so that each thread has many of them under way at once, which a GPU needs because there are far fewer
-neurons than it has threads.
+after the other, because registers have no index: the loads of a whole segment stand before its
+arithmetic, so that each thread has many of them under way at once, which a GPU needs because there are
+far fewer neurons than it has threads. A model with many operations is bound by those instead and gets
+shorter segments.
 
 The forward pass stores the state at the start of each segment (the checkpoints). The backward pass
 loads input and output gradient of a segment, recomputes its states into registers and goes back
@@ -23,12 +24,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from spikelab.neurons.kernel import EVERY
 from spikelab.neurons.model import NeuronModel
 from spikelab.neurons.primitives import PRIMITIVES, triton_functions
 from spikelab.neurons.source import step_source
-from spikelab.neurons.trace import OUTPUT, Slope, Tape, adjoint, trace
+from spikelab.neurons.trace import LEAVES, OUTPUT, Slope, Tape, adjoint, trace
 
-__all__ = ["TritonSource"]
+__all__ = ["OPERATIONS", "TritonSource"]
 
 
 _PRELUDE = """\
@@ -37,6 +39,10 @@ import triton.language as tl
 
 
 """
+_SIZES = ("period", "steps", "neurons")
+"""Neurons after which array coefficients repeat, T, and neurons in all."""
+OPERATIONS = 512
+"""Operations that a kernel writes out, or so: the time of the compiler grows with their square or cube."""
 
 
 def _expression(tape: Tape, index: int, names: dict[int, str]) -> str:
@@ -85,6 +91,21 @@ class TritonSource:
         self.scalars = tuple(c for c in self.traced.coefficients if c not in arrays)
         self.arrays = tuple(c for c in self.traced.coefficients if c in arrays)
         self.wanted = tuple(c for c in self.traced.coefficients if c in wanted)
+
+    @property
+    def every(self) -> int:
+        """Steps of a segment, a power of two, 16 at most: fewer for a model with many operations."""
+        weight = max(sum(self._weight(node) for node in self._live()), 1)
+        return max(n for n in (1, 2, 4, 8, EVERY) if n == 1 or n * weight <= OPERATIONS)
+
+    def _live(self) -> list[int]:
+        roots = [self.traced.output, *self.traced.new_states] if self.gradients is None else self._gradient_roots()
+        return [i for i in self.traced.tape.live(roots) if self.traced.tape.nodes[i].op not in LEAVES]
+
+    def _weight(self, index: int) -> int:
+        op = self.traced.tape.nodes[index].op
+        cost = PRIMITIVES[op].cost if op in PRIMITIVES else {}
+        return 1 + 20 * cost.get("exp", 0) + 3 * cost.get("divide", 0)
 
     def text(self, every: int) -> str:
         """The module.
@@ -140,7 +161,8 @@ class TritonSource:
             "    row = tl.cast(neurons, tl.int64)",
         ]
         lines += [f"    c_{c} = tl.cast(p_{c}, tl.float32)" for c in self.scalars]
-        return lines + [f"    c_{c} = tl.load(p_{c} + at, mask=inside, other=0.0)" for c in self.arrays]
+        lines += [f"    c_{c} = tl.load(p_{c} + at % period, mask=inside, other=0.0)" for c in self.arrays]
+        return lines
 
     def _rows(self, prefix: str, pointer: str, names: Sequence[str]) -> list[str]:
         """Load the rows of a [names, neurons] array."""
@@ -165,8 +187,8 @@ class TritonSource:
         return f"kept + (first // {every} * {len(self.states)} + {self.states.index(name)}) * row + at"
 
     def _forward(self, every: int) -> str:
-        results = ["s0", "z", "s1", "kept", "steps", "neurons", "KEEP: tl.constexpr", "BLOCK: tl.constexpr"]
-        lines = self._kernel("forward", results)
+        results = ["s0", "z", "s1", "kept", *_SIZES, "WRITE: tl.constexpr", "KEEP: tl.constexpr"]
+        lines = self._kernel("forward", [*results, "BLOCK: tl.constexpr"])
         lines += self._rows("s_", "s0", self.states)
         lines += [f"    for first in range(0, steps, {every}):"]
         if self.states:
@@ -176,13 +198,14 @@ class TritonSource:
         for j in range(every):
             call = f"forward_step({', '.join(self._operands(f'_{j}'))})"
             lines.append("        " + _assigned(["z_t", *(f"n_{s}" for s in self.states)], call))
-            lines.append(f"        tl.store(z + (first + {j}) * row + at, z_t, mask=live_{j})")
+            lines.append("        if WRITE:")
+            lines.append(f"            tl.store(z + (first + {j}) * row + at, z_t, mask=live_{j})")
             lines += [f"        s_{s} = {self._if_live(j, f'n_{s}', f's_{s}')}" for s in self.states]
         return "\n".join(lines + self._stored("s1", "s_", self.states))
 
     def _backward(self, every: int) -> str:
         results = ["kept", "pgz", "gs1", *(f"gx_{p}" for p in self.ports), "gs0", "gc"]
-        lines = self._kernel("backward", [*results, "steps", "neurons", "BLOCK: tl.constexpr"])
+        lines = self._kernel("backward", [*results, *_SIZES, "BLOCK: tl.constexpr"])
         lines += self._rows("g_", "gs1", self.states) + self._rows("d_", "gc", self.wanted)
         lines += [f"    segments = (steps + {every - 1}) // {every}", "    for behind in range(0, segments):"]
         lines += [f"        first = (segments - 1 - behind) * {every}"]
