@@ -94,9 +94,9 @@ class TritonSource:
 
     @property
     def every(self) -> int:
-        """Steps of a segment, a power of two, 16 at most: fewer for a model with many operations."""
+        """Steps of a segment, 2 to 16: fewer for a model with many operations."""
         weight = max(sum(self._weight(node) for node in self._live()), 1)
-        return max(n for n in (1, 2, 4, 8, EVERY) if n == 1 or n * weight <= OPERATIONS)
+        return max(n for n in (2, 4, 8, EVERY) if n == 2 or n * weight <= OPERATIONS)
 
     def _live(self) -> list[int]:
         roots = [self.traced.output, *self.traced.new_states] if self.gradients is None else self._gradient_roots()
