@@ -17,7 +17,7 @@ from spikelab.neurons.kernel import EVERY
 from spikelab.neurons.triton_kernel import TritonKernel
 from spikelab.nn import fused as operators
 from spikelab.nn import gpu
-from spikelab.nn.fused import AGAIN, kernel_of, named_kernel
+from spikelab.nn.fused import AGAIN, channels_last, kernel_of, named_kernel
 from spikelab.nn.recurrent import _recurrent, _recurrent_backward
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning:triton")
@@ -60,6 +60,22 @@ def test_with_numbers_as_coefficients_a_layer_gives_the_bits_of_autograd() -> No
 def test_recomputing_changes_no_bit(recurrent: bool) -> None:
     found = [both(neurons.LIF(), recurrent=recurrent, recompute=again)[0] for again in (False, True)]
     assert all(torch.equal(value, found[1][name]) for name, value in found[0].items())
+
+
+@pytest.mark.parametrize("recompute", [False, True])
+def test_images_with_their_channels_innermost_stay_so(recompute: bool) -> None:
+    found = []
+    for last in (False, True):
+        torch.manual_seed(0)
+        layer = nn.LIF(dt="1 ms", shape=(3, 2, 4), learn="v_threshold", recompute=recompute)
+        x = torch.randn(18, 2, 3, 2, 4) * 0.5 + 0.2
+        x = (x.movedim(2, -1).contiguous().movedim(-1, 2) if last else x).requires_grad_(True)
+        y, state = layer(x)
+        (y.square().sum() + state.neuron.v.sum()).backward()
+        assert x.grad is not None and layer.v_threshold.grad is not None
+        assert channels_last(y) == channels_last(x.grad) == last
+        found.append([y, state.neuron.v, x.grad, layer.v_threshold.grad])
+    assert found[0][0].any() and all(torch.equal(a, b) for a, b in zip(*found, strict=True))
 
 
 def test_learnt_parameters_get_the_gradients_of_autograd() -> None:

@@ -18,12 +18,20 @@ needs_triton = pytest.mark.skipif(not triton_installed(), reason="Triton is not 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 
 
+def in_a_process_of_its_own(name: str, **environment: str) -> None:
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(Path(__file__).with_name(name))]
+    run = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True)
+    assert run.returncode == 0 and " passed" in run.stdout and "skipped" not in run.stdout, run.stdout[-5000:]
+
+
 @needs_triton
 def test_in_the_interpreter_layers_equal_the_loop_over_step() -> None:
-    cases = Path(__file__).with_name("interpreted.py")
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(cases)]
-    run = subprocess.run(command, env=os.environ | {"TRITON_INTERPRET": "1"}, capture_output=True, text=True)
-    assert run.returncode == 0 and " passed" in run.stdout and "skipped" not in run.stdout, run.stdout[-5000:]
+    in_a_process_of_its_own("interpreted.py", TRITON_INTERPRET="1")
+
+
+@needs_triton
+def test_every_launch_of_a_layer_compiles_for_a_gpu(tmp_path: Path) -> None:
+    in_a_process_of_its_own("launched.py", TRITON_CACHE_DIR=str(tmp_path), TRITON_INTERPRET="0")
 
 
 def test_dtypes_without_a_kernel_run_on_the_loop() -> None:
