@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from spikelab.bench.lines import Line
     from spikelab.bench.timing import Settings
 
-__all__ = ["accuracy", "app", "conv", "neuron", "shd", "sparse"]
+__all__ = ["accuracy", "app", "conv", "gpu", "neuron", "shd", "sparse"]
 
 app = typer.Typer(no_args_is_help=True, help="Measure speed and accuracy.")
 """Commands that measure."""
@@ -116,3 +116,20 @@ def accuracy(
             )
         if total and not as_json:
             typer.echo(f"mean {sum(total) / len(total):.4f} of {len(total)}")
+
+
+@app.command()
+def gpu(
+    rounds: Annotated[int, typer.Option(min=3, help="rounds of ours and of every reference in turn")] = 15,
+    as_json: Json = False,
+) -> None:
+    """A LIF layer on a CUDA device against a copy of as many bytes, a plain loop, and spikingjelly where it is."""
+    with speaking(as_json):
+        from spikelab.bench.gpu import cases
+
+        for row in cases(rounds=rounds):
+            size = "{steps} x {samples} x {neurons} {dtype}".format(**row["counts"])
+            text = f"{row['case']} {size}: {1e3 * row['ours_s']:.3f} ms; {row['reference']}: "
+            text += f"{1e3 * row['reference_s']:.3f} ms; ratio {row['ratio']:.3f}; "
+            text += f"{100 * row['counts']['share_of_copy']:.0f} % of the copy's bandwidth"
+            typer.echo(json.dumps(ready(row)) if as_json else text)

@@ -63,6 +63,11 @@ class Kernel:
     wanted: tuple[str, ...]
     dtype: np.dtype[Any]
 
+    @property
+    def every(self) -> int:
+        """Steps between two checkpoints, unless the caller says otherwise."""
+        return EVERY
+
     def _function(self, name: str, steps: int, neurons: int, threads: int, most: int) -> tuple[Any, int, int]:
         """The parallel function, or the serial one for little work, one thread, or after a fork; block and parts."""
         threads = usable(threads, steps * neurons)

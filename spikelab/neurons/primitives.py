@@ -1,11 +1,11 @@
 """The closed table of primitives that a `step` may use beside `+ - *`.
 
 One row per primitive holds all that any reader needs: the NumPy function (clocked reference), the
-Numba expression (kernels), the adjoint (gradients), the rule for units and the operations it costs.
+Numba and the Triton expression (kernels), the adjoint (gradients), the rule for units and the operations it costs.
 A reader that lacks a row refuses the model by name; no reader adds one of its own.
 
 `exp` in float32 is one polynomial with a bit-built power of two, the same operations in the same
-order for NumPy, torch and Numba, so that all give the same bits.
+order for NumPy, torch, Numba and Triton, so that all give the same bits.
 
 A NaN does the same in every reader: `maximum(a, b)` is `a if a > b else b` (`minimum` likewise), which is
 one machine instruction, so that a NaN or a tie gives b; `count`, `exp` and what is made of them pass a NaN
@@ -25,7 +25,7 @@ import numpy as np
 from spikelab.errors import UnitError
 from spikelab.units import DIMENSIONLESS, Dimension, Dimensioned
 
-__all__ = ["NUMPY", "PRIMITIVES", "UNITS", "Primitive", "exp_numba_source", "exp_polynomial"]
+__all__ = ["NUMPY", "PRIMITIVES", "UNITS", "Primitive", "exp_numba_source", "exp_polynomial", "triton_functions"]
 
 # Cephes `expf` (S. Moshier, Methods and Programs for Mathematical Functions, 1989): degree-5
 # polynomial on [-ln 2 / 2, ln 2 / 2], ln 2 split in two so that the reduction is exact.
@@ -95,6 +95,35 @@ def exp_numba_source(dtype: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def triton_functions() -> str:
+    """Source of `_exp(x)` and `_count(v, threshold, most)` for a generated Triton kernel.
+
+    NaN and ties go as in Numba: `min` and `max` there keep the first operand unless the second is beyond it.
+    """
+    lines = [
+        "@triton.jit",
+        "def _exp(x):",
+        f"    x = tl.where(x < {EXP_LOW!r}, {EXP_LOW!r}, x)",
+        f"    x = tl.where(x > {EXP_HIGH!r}, {EXP_HIGH!r}, x)",
+        f"    n = tl.floor(x * {LOG2_E!r} + 0.5)",
+        f"    r = (x - n * {LN2_HIGH!r}) - n * {LN2_LOW!r}",
+        f"    y = r * {EXP_COEFFICIENTS[0]!r} + {EXP_COEFFICIENTS[1]!r}",
+    ]
+    lines += [f"    y = y * r + {c!r}" for c in EXP_COEFFICIENTS[2:]]
+    lines += [
+        "    y = (y * (r * r) + r) + 1.0",
+        "    return y * ((n.to(tl.int32) + 127) << 23).to(tl.float32, bitcast=True)",
+        "",
+        "",
+        "@triton.jit",
+        "def _count(v, threshold, most):",
+        "    n = tl.floor(tl.div_rn(v, threshold))",
+        "    n = tl.where(n < 0.0, 0.0, n)",
+        "    return tl.where(most < n, most, n)",
+    ]
+    return "\n".join(lines) + "\n"
+
+
 def _same(*units: Dimension) -> Dimension:
     if any(u != units[0] for u in units):
         raise UnitError(f"step: operands in {', '.join(map(str, units))}; they must have one unit")
@@ -128,6 +157,7 @@ class Primitive:
         arity: number of operands.
         numpy: the function on arrays.
         source: Numba expression of the operands `{0}`, `{1}`, ...; `F` is the float type.
+        triton: Triton expression of the operands, float32.
         adjoint: `(f, operands, result, g) -> gradients`, None where none flows; `f.constant`
             and the primitives are at hand. `spike`, `reach` and `count` get theirs from the surrogate.
         unit: dimension of the result from those of the operands.
@@ -137,6 +167,7 @@ class Primitive:
     arity: int
     numpy: Callable[..., Any]
     source: str
+    triton: str
     adjoint: Adjoint | None
     unit: Callable[..., Dimension]
     cost: Mapping[str, int] = field(default_factory=dict)
@@ -195,6 +226,13 @@ def _exprel_source() -> str:
     return f"({series} if abs({{0}}) < F({EXPREL_SERIES_BELOW!r}) else (_exp({{0}}) - F(1.0)) / {{0}})"
 
 
+def _exprel_triton() -> str:
+    series = f"({{0}} * {EXPREL_SERIES[0]!r} + {EXPREL_SERIES[1]!r})"
+    for c in EXPREL_SERIES[2:]:
+        series = f"({series} * {{0}} + {c!r})"
+    return f"tl.where(tl.abs({{0}}) < {EXPREL_SERIES_BELOW!r}, {series}, tl.div_rn(_exp({{0}}) - 1.0, {{0}}))"
+
+
 def _select_adjoint(f: Any, operands: tuple[Any, ...], y: Any, g: Any) -> tuple[Any, ...]:
     z, a, b = operands
     zero = f.constant(0.0)
@@ -233,26 +271,42 @@ def _exprel_adjoint(f: Any, operands: tuple[Any, ...], y: Any, g: Any) -> tuple[
 
 PRIMITIVES: dict[str, Primitive] = {
     "spike": Primitive(
-        1, _spike, "(F(1.0) if {0} > F(0.0) else F(0.0))", None, lambda d: DIMENSIONLESS, {"compare": 1}
+        1,
+        _spike,
+        "(F(1.0) if {0} > F(0.0) else F(0.0))",
+        "({0} > 0.0).to(tl.float32)",
+        None,
+        lambda d: DIMENSIONLESS,
+        {"compare": 1},
     ),
     "reach": Primitive(
-        1, _reach, "(F(1.0) if {0} >= F(0.0) else F(0.0))", None, lambda d: DIMENSIONLESS, {"compare": 1}
+        1,
+        _reach,
+        "(F(1.0) if {0} >= F(0.0) else F(0.0))",
+        "({0} >= 0.0).to(tl.float32)",
+        None,
+        lambda d: DIMENSIONLESS,
+        {"compare": 1},
     ),
     "gate": Primitive(
         1,
         _spike,
         "(F(1.0) if {0} > F(0.0) else F(0.0))",
+        "({0} > 0.0).to(tl.float32)",
         lambda f, a, y, g: (None,),
         lambda d: DIMENSIONLESS,
         {"compare": 1},
     ),
-    "select": Primitive(3, _select, "({1} if {0} != F(0.0) else {2})", _select_adjoint, _select_unit),
-    "detach": Primitive(1, lambda x: x, "{0}", lambda f, a, y, g: (None,), lambda u: u),
-    "exp": Primitive(1, exp_polynomial, "_exp({0})", lambda f, a, y, g: (g * y,), _plain, {"exp": 1}),
+    "select": Primitive(
+        3, _select, "({1} if {0} != F(0.0) else {2})", "tl.where({0} != 0.0, {1}, {2})", _select_adjoint, _select_unit
+    ),
+    "detach": Primitive(1, lambda x: x, "{0}", "{0}", lambda f, a, y, g: (None,), lambda u: u),
+    "exp": Primitive(1, exp_polynomial, "_exp({0})", "_exp({0})", lambda f, a, y, g: (g * y,), _plain, {"exp": 1}),
     "exprel": Primitive(
         1,
         _exprel,
         _exprel_source(),
+        _exprel_triton(),
         _exprel_adjoint,
         _plain,
         {"exp": 1, "add": 1, "divide": 1},
@@ -261,6 +315,7 @@ PRIMITIVES: dict[str, Primitive] = {
         1,
         _sigmoid,
         "(F(1.0) / (F(1.0) + _exp(-{0})))",
+        "tl.div_rn(1.0, _exp(-{0}) + 1.0)",
         lambda f, a, y, g: (g * (y * (f.constant(1.0) - y)),),
         _plain,
         {"exp": 1, "add": 1, "divide": 1},
@@ -269,19 +324,46 @@ PRIMITIVES: dict[str, Primitive] = {
         1,
         _tanh,
         "(F(2.0) / (F(1.0) + _exp(F(-2.0) * {0})) - F(1.0))",
+        "(tl.div_rn(2.0, _exp({0} * -2.0) + 1.0) - 1.0)",
         lambda f, a, y, g: (g * (f.constant(1.0) - y * y),),
         _plain,
         {"exp": 1, "add": 2, "divide": 1},
     ),
-    "divide": Primitive(2, np.divide, "({0} / {1})", _divide_adjoint, lambda a, b: a * b**-1, {"divide": 1}),
-    "maximum": Primitive(2, _maximum, "({0} if {0} > {1} else {1})", _maximum_adjoint, _same, {"compare": 1}),
-    "minimum": Primitive(2, _minimum, "({0} if {0} < {1} else {1})", _minimum_adjoint, _same, {"compare": 1}),
+    "divide": Primitive(
+        2, np.divide, "({0} / {1})", "tl.div_rn({0}, {1})", _divide_adjoint, lambda a, b: a * b**-1, {"divide": 1}
+    ),
+    "maximum": Primitive(
+        2,
+        _maximum,
+        "({0} if {0} > {1} else {1})",
+        "tl.where({0} > {1}, {0}, {1})",
+        _maximum_adjoint,
+        _same,
+        {"compare": 1},
+    ),
+    "minimum": Primitive(
+        2,
+        _minimum,
+        "({0} if {0} < {1} else {1})",
+        "tl.where({0} < {1}, {0}, {1})",
+        _minimum_adjoint,
+        _same,
+        {"compare": 1},
+    ),
     # Backward the identity (straight-through): for states and weights that a chip keeps as integers.
-    "truncate": Primitive(1, np.trunc, "np.trunc({0})", lambda f, a, y, g: (g,), lambda u: u),
+    "truncate": Primitive(
+        1,
+        np.trunc,
+        "np.trunc({0})",
+        "tl.where({0} < 0.0, tl.ceil({0}), tl.floor({0}))",
+        lambda f, a, y, g: (g,),
+        lambda u: u,
+    ),
     "count": Primitive(
         3,
         _count,
         "min(max(np.floor({0} / {1}), F(0.0)), {2})",
+        "_count({0}, {1}, {2})",
         None,
         _count_unit,
         {"divide": 1, "compare": 2},

@@ -97,7 +97,11 @@ def _expression(tape: Tape, index: int, names: dict[int, str]) -> str:
 
 
 def step_source(
-    tape: Tape, roots: list[int], leaf: Callable[[str, Any], str], indent: str
+    tape: Tape,
+    roots: list[int],
+    leaf: Callable[[str, Any], str],
+    indent: str,
+    expression: Callable[[Tape, int, dict[int, str]], str] = _expression,
 ) -> tuple[list[str], list[str]]:
     """Lines that compute `roots`, and the names of the results.
 
@@ -106,6 +110,7 @@ def step_source(
         roots: nodes wanted.
         leaf: `(op, name) -> expression` of an input, state, coefficient or seed.
         indent: spaces before each line.
+        expression: `(tape, node, names) -> text` of one operation; Numba's if not given.
     """
     lines: list[str] = []
     names: dict[int, str] = {}
@@ -117,7 +122,7 @@ def step_source(
                 continue
             lines.append(f"{indent}n{index} = {names[index]}")
         else:
-            lines.append(f"{indent}n{index} = {_expression(tape, index, names)}")
+            lines.append(f"{indent}n{index} = {expression(tape, index, names)}")
         names[index] = f"n{index}"
     return lines, [names[r] for r in roots]
 

@@ -16,16 +16,20 @@ import torch
 from torch import Tensor
 
 from spikelab.errors import UnsupportedError
-from spikelab.neurons.kernel import EVERY, Kernel, kernel, spacing
+from spikelab.neurons.kernel import Kernel, kernel, spacing
 from spikelab.neurons.model import NeuronModel
 from spikelab.nn.memory import empty
 from spikelab.nn.surrogate import Surrogate
 
 __all__ = [
     "AGAIN",
+    "DTYPES",
+    "WRITERS",
     "Coefficients",
     "Layout",
+    "arithmetic",
     "channels_last",
+    "empty_as",
     "fused",
     "kernel_of",
     "named_kernel",
@@ -33,7 +37,11 @@ __all__ = [
     "spread",
 ]
 
-_KERNELS: dict[str, Kernel] = {}
+WRITERS: dict[str, Callable[..., Any]] = {"cpu": kernel}
+"""What writes the kernels of a type of device; `gpu` adds CUDA's."""
+DTYPES: dict[str, tuple[torch.dtype, ...]] = {"cpu": (torch.float32, torch.float64)}
+"""Dtypes of input that the kernels of a type of device take."""
+_KERNELS: dict[str, Any] = {}
 _NUMBERS: dict[Any, int] = {}
 AGAIN = -1
 """Steps between checkpoints: none are kept, the backward pass makes them anew."""
@@ -59,8 +67,9 @@ def named_kernel(
     wanted: tuple[str, ...],
     through_reset: bool,
     relaxed: Callable[[Any, Any], Any] | None = None,
+    device: str = "cpu",
 ) -> str:
-    """Key of a kernel, made if it is not there.
+    """Key of a kernel for a type of device, made if it is not there.
 
     Classes and functions count by identity: one that is defined anew under an old name gets a kernel of its own.
     """
@@ -68,9 +77,9 @@ def named_kernel(
     flags = ",".join(f"{k}={v}" for k, v in model.flags().items())
     kinds = (type(model), model.State, model.Coefficients, type(surrogate), relaxed)
     made_of = [_NUMBERS.setdefault(v, len(_NUMBERS)) for v in kinds]
-    key = f"{type(model).__qualname__}({flags}) {surrogate} {name} {arrays} {wanted} {through_reset} {made_of}"
+    key = f"{type(model).__qualname__}({flags}) {surrogate} {device} {name} {arrays} {wanted} {through_reset} {made_of}"
     if key not in _KERNELS:
-        _KERNELS[key] = kernel(
+        _KERNELS[key] = WRITERS[device](
             model,
             dtype=name,
             slope=surrogate.slope,
@@ -82,9 +91,14 @@ def named_kernel(
     return key
 
 
-def kernel_of(key: str) -> Kernel:
-    """The kernel behind a key."""
+def kernel_of(key: str) -> Any:
+    """The kernel behind a key: a `Kernel`, or what the writer of another device makes."""
     return _KERNELS[key]
+
+
+def arithmetic(dtype: torch.dtype) -> torch.dtype:
+    """Dtype of states, coefficients and their gradients for input of this dtype: at least float32."""
+    return torch.promote_types(dtype, torch.float32)
 
 
 def channels_last(x: Tensor) -> bool:
@@ -154,7 +168,7 @@ def spread(k: Kernel, arrays: Sequence[Tensor], gc: Tensor) -> list[Tensor | Non
     ]
 
 
-@torch.library.custom_op("spikelab::neuron", mutates_args=())
+@torch.library.custom_op("spikelab::neuron", mutates_args=(), device_types="cpu")
 def _neuron(
     x: list[Tensor], arrays: list[Tensor], scalars: list[float], state: list[Tensor], key: str, every: int
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -175,12 +189,18 @@ def _neuron(
     return z, end, kept
 
 
-def _empty_like(x: Tensor, n: int) -> Tensor:
-    """[n, B, *shape] as `Layout.of(x).empty`, for shapes only."""
+def empty_as(x: Tensor, n: int, dtype: torch.dtype | None = None) -> Tensor:
+    """[n, B, *shape], undefined, on the device of x [T, B, *shape] and in the order of `Layout.of(x)`.
+
+    Args:
+        x: the input.
+        n: first axis.
+        dtype: that of x if not given.
+    """
     shape = x.shape[1:]
     if channels_last(x):
-        return x.new_empty((n, shape[0], *shape[2:], shape[1])).movedim(-1, 2)
-    return x.new_empty((n, *shape))
+        return x.new_empty((n, shape[0], *shape[2:], shape[1]), dtype=dtype).movedim(-1, 2)
+    return x.new_empty((n, *shape), dtype=dtype)
 
 
 @_neuron.register_fake
@@ -188,10 +208,11 @@ def _(
     x: list[Tensor], arrays: list[Tensor], scalars: list[float], state: list[Tensor], key: str, every: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     segments = -(-x[0].shape[0] // every) if every > 0 else 0
-    return _empty_like(x[0], len(x[0])), _empty_like(x[0], len(state)), _empty_like(x[0], segments * len(state))
+    end, kept = (empty_as(x[0], n * len(state), arithmetic(x[0].dtype)) for n in (1, segments))
+    return empty_as(x[0], len(x[0])), end, kept
 
 
-@torch.library.custom_op("spikelab::neuron_backward", mutates_args=())
+@torch.library.custom_op("spikelab::neuron_backward", mutates_args=(), device_types="cpu")
 def _neuron_backward(
     x: list[Tensor],
     arrays: list[Tensor],
@@ -235,7 +256,8 @@ def _(
     every: int,
 ) -> tuple[list[Tensor], Tensor, Tensor]:
     wanted = len(_KERNELS[key].wanted)
-    return [_empty_like(p, len(p)) for p in x], _empty_like(x[0], len(gs)), _empty_like(x[0], wanted)
+    start, gc = (empty_as(x[0], n, gs.dtype) for n in (len(gs), wanted))
+    return [empty_as(x[0], len(x[0])) for _ in x], start, gc
 
 
 def _setup(ctx: Any, inputs: Any, output: Any) -> None:
@@ -251,7 +273,7 @@ def _backward(ctx: Any, gz: Tensor | None, gs: Tensor | None, _: Any) -> Any:
     ports, coefficients, states = ctx.sizes
     x, arrays, state = saved[:ports], saved[ports : ports + coefficients], saved[ports + coefficients :]
     gz = torch.zeros_like(x[0]) if gz is None else gz
-    gs = torch.zeros((), dtype=gz.dtype).expand(states, *gz.shape[1:]) if gs is None else gs
+    gs = gz.new_zeros((), dtype=arithmetic(gz.dtype)).expand(states, *gz.shape[1:]) if gs is None else gs
     gx, start, gc = _neuron_backward(x, arrays, ctx.scalars, state, kept, gz, gs, ctx.key, ctx.every)
     none: list[Any] | None = None if ctx.scalars else []  # the structure that torch expects of an empty list
     return gx, spread(_KERNELS[ctx.key], arrays, gc), none, list(start.unbind(0)), None, None
@@ -294,6 +316,8 @@ def fused(
         UnsupportedError: an input has a forward-mode tangent.
     """
     only_backward(*x, *c.arrays, *state)
-    every = 0 if not torch.is_grad_enabled() else AGAIN if recompute else EVERY  # 0: no backward pass will come
+    every = (
+        0 if not torch.is_grad_enabled() else AGAIN if recompute else kernel_of(key).every
+    )  # 0: no backward pass will come
     z, end, _ = _neuron(x, c.arrays, c.scalars, list(state), key, every)
     return z, end

@@ -2,7 +2,8 @@
 
 `y, state = layer(x, state)` with x [T, B, *shape]. Nothing remembers the last call. Time constants
 and thresholds may be learnt; positive parameters are learnt through their logarithm, so that they
-stay positive. CPU tensors run on the fused kernels, others on a loop over `step`.
+stay positive. CPU tensors run on the fused kernels, CUDA tensors too where Triton is installed, others
+on a loop over `step`. The arithmetic of half-precision input is float32, and so are its states.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from torch import Tensor
 
 from spikelab.errors import ShapeError, UnitError, UnsupportedError, unknown_name
 from spikelab.neurons.model import NeuronModel, parameters
-from spikelab.nn.fused import Coefficients, fused, kernel_of, named_kernel
+from spikelab.nn.fused import Coefficients, arithmetic, fused, kernel_of, named_kernel
+from spikelab.nn.gpu import has_kernel
 from spikelab.nn.primitives import TorchPrimitives
 from spikelab.nn.recurrent import fused_recurrent
 from spikelab.nn.surrogate import Surrogate, surrogate
@@ -196,7 +198,7 @@ class Neuron(torch.nn.Module):
         self._check_state(like, state)
         model = self.learnt_model()
         c = model.coefficients(dt, self.discretisation)  # type: ignore[arg-type]
-        if self.use_fused and like.device.type == "cpu" and like.dtype in (torch.float32, torch.float64):
+        if self.use_fused and has_kernel(like):
             result: tuple[Tensor, LayerState] = self._fused(inputs, state, c)
             return result
         return self._loop(inputs, state, model, c)
@@ -273,12 +275,11 @@ class Neuron(torch.nn.Module):
         values = c._asdict()
         learnt = {n: v for n, v in values.items() if isinstance(v, Tensor) and v.requires_grad}
         arrays = tuple(n for n, v in values.items() if n in learnt or (not isinstance(v, float | int) and v.ndim > 0))
-        key = named_kernel(
-            self.model, self.surrogate, x.dtype, arrays, tuple(learnt), not self.detach_reset, self.relaxed
-        )
+        through, device = not self.detach_reset, x.device.type
+        key = named_kernel(self.model, self.surrogate, x.dtype, arrays, tuple(learnt), through, self.relaxed, device)
         k = kernel_of(key)
         given = Coefficients([float(values[n]) for n in k.scalars], [_tensor(values[n], x) for n in k.arrays])
-        start = [v.to(x.dtype) for v in state.neuron]
+        start = [v.to(arithmetic(x.dtype)) for v in state.neuron]
         if self.recurrent:
             assert self.weight_rec is not None and state.z is not None
             weight, before = self.weight_rec.to(x.dtype), state.z.to(x.dtype)
@@ -289,7 +290,9 @@ class Neuron(torch.nn.Module):
 
     def _loop(self, inputs: list[Tensor], state: LayerState, model: NeuronModel, c: Any) -> tuple[Tensor, LayerState]:
         x = inputs[0]
-        f = TorchPrimitives(self.surrogate, x.dtype, through_reset=not self.detach_reset, relaxed=self.relaxed)
+        dtype = arithmetic(x.dtype)
+        inputs = [p.to(dtype) for p in inputs]
+        f = TorchPrimitives(self.surrogate, dtype, through_reset=not self.detach_reset, relaxed=self.relaxed)
         c = type(c)(*(_tensor(v, x) for v in c))
         s, z, outputs = state.neuron, state.z, []
         for now in zip(*(p.unbind(0) for p in inputs), strict=True):
@@ -298,6 +301,7 @@ class Neuron(torch.nn.Module):
                 assert self.weight_rec is not None and z is not None
                 u = u + z @ self.weight_rec.to(x.dtype).t()
             z, s = model.step(u, s, c, f)
+            z = z.to(x.dtype)
             outputs.append(z)
         return torch.stack(outputs), LayerState(s, outputs[-1] if self.recurrent else None)
 
@@ -354,11 +358,13 @@ def _stored(name: str, positive: bool) -> str:
 
 
 def _tensor(value: Any, like: Tensor) -> Tensor:
+    """In the dtype of the arithmetic, on the device of `like`."""
+    dtype = arithmetic(like.dtype)
     if isinstance(value, Tensor):
-        return value.to(like)
-    if isinstance(value, int | float):
-        return torch.full((), value, dtype=like.dtype, device=like.device)
-    return torch.tensor(np.asarray(value, np.float64), dtype=like.dtype, device=like.device)
+        return value.to(like.device, dtype)
+    if isinstance(value, int | float):  # filled on the device: a copy to it would wait for it
+        return torch.full((), value, dtype=dtype, device=like.device)
+    return torch.tensor(np.asarray(value, np.float64), dtype=dtype, device=like.device)
 
 
 def check_dt(module: torch.nn.Module, dt: Quantity, where: str = "set_dt") -> None:

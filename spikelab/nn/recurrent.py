@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from spikelab.neurons.kernel import EVERY, Kernel
-from spikelab.nn.fused import AGAIN, Coefficients, Layout, kernel_of, only_backward, spread
+from spikelab.nn.fused import AGAIN, Coefficients, Layout, arithmetic, kernel_of, only_backward, spread
 from spikelab.nn.nonzero import find
 from spikelab.nn.sparse import sparse_up_to, weight_gradient
 
@@ -99,7 +99,7 @@ def _flat(x: Tensor) -> Array:
     return x.reshape(x.shape[0], -1).numpy()
 
 
-@torch.library.custom_op("spikelab::recurrent", mutates_args=())
+@torch.library.custom_op("spikelab::recurrent", mutates_args=(), device_types="cpu")
 def _recurrent(
     x: Tensor,
     weight: Tensor,
@@ -142,10 +142,11 @@ def _(
     segments = -(-x.shape[0] // every) if every > 0 else 0
     z = torch.empty_like(x, memory_format=torch.contiguous_format)
     shape = (len(state), *x.shape[1:])
-    return z, z.new_empty(shape), z.new_empty((segments, *shape)), z.new_empty(segments, dtype=torch.bool)
+    end, kept = (z.new_empty(s, dtype=arithmetic(z.dtype)) for s in (shape, (segments, *shape)))
+    return z, end, kept, z.new_empty(segments, dtype=torch.bool)
 
 
-@torch.library.custom_op("spikelab::recurrent_backward", mutates_args=())
+@torch.library.custom_op("spikelab::recurrent_backward", mutates_args=(), device_types="cpu")
 def _recurrent_backward(
     x: Tensor,
     z: Tensor,
@@ -237,8 +238,8 @@ def _(
     every: int,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     gx = torch.empty_like(x, memory_format=torch.contiguous_format)
-    gc = x.new_empty((len(kernel_of(key).wanted), *x.shape[1:]))
-    return gx, torch.empty_like(weight), gx.new_empty(x.shape[1:]), gc, gx.new_empty(gs.shape)
+    gc = gs.new_empty((len(kernel_of(key).wanted), *x.shape[1:]))
+    return gx, torch.empty_like(weight), gx.new_empty(x.shape[1:]), gc, gs.new_empty(gs.shape)
 
 
 def _setup(ctx: Any, inputs: Any, output: Any) -> None:
@@ -253,7 +254,7 @@ def _setup(ctx: Any, inputs: Any, output: Any) -> None:
 def _backward(ctx: Any, gz: Tensor | None, gs: Tensor | None, *_: Any) -> Any:
     x, z, weight, z0, kept, added, *rest = ctx.saved_tensors
     gz = torch.zeros_like(z) if gz is None else gz
-    gs = gz.new_zeros((ctx.states, *z.shape[1:])) if gs is None else gs
+    gs = gz.new_zeros((ctx.states, *z.shape[1:]), dtype=arithmetic(z.dtype)) if gs is None else gs
     arrays, state = rest[: ctx.arrays], rest[ctx.arrays :]
     gx, gw, gz0, gc, start = _recurrent_backward(
         x, z, weight, z0, arrays, ctx.scalars, state, kept, added, gz, gs, ctx.key, ctx.every

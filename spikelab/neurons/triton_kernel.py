@@ -1,0 +1,174 @@
+"""The Triton kernels of a model: written by `TritonSource`, loaded when they are first needed, launched on tensors.
+
+Triton is imported here only when a kernel is loaded. Multiply-add fusion is off and division is rounded
+to nearest, so that float32 results have the bits of the Numba kernels.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from types import ModuleType
+from typing import Any
+
+from spikelab.errors import unknown_name
+from spikelab.neurons.generated import load
+from spikelab.neurons.model import NeuronModel
+from spikelab.neurons.trace import Slope
+from spikelab.neurons.triton_source import TritonSource
+
+__all__ = ["BLOCKS", "LAUNCH", "TritonKernel", "triton_installed", "triton_kernel"]
+
+BLOCKS = {"float32": 128, "bfloat16": 256}
+"""Neurons of a program by the dtype of input and output: 4 bytes for each thread of `LAUNCH`."""
+LAUNCH = {"num_warps": 4, "enable_fp_fusion": False}
+"""Options of every launch: four warps of 32 threads; a product and a sum stay two roundings."""
+
+
+@cache
+def triton_installed() -> bool:
+    """Whether Triton can be imported."""
+    return importlib.util.find_spec("triton") is not None
+
+
+@dataclass(frozen=True)
+class TritonKernel:
+    """Fused forward and adjoint of one model on a GPU, on torch tensors.
+
+    Args:
+        source: writes the module's text.
+        name: start of the module's name.
+        block: neurons of a program.
+    """
+
+    source: TritonSource
+    name: str
+    block: int
+
+    @property
+    def ports(self) -> tuple[str, ...]:
+        """Names of the inputs."""
+        return self.source.ports
+
+    @property
+    def states(self) -> tuple[str, ...]:
+        """Names of the state variables."""
+        return self.source.states
+
+    @property
+    def scalars(self) -> tuple[str, ...]:
+        """Coefficients that are numbers, in the order of the arguments."""
+        return self.source.scalars
+
+    @property
+    def arrays(self) -> tuple[str, ...]:
+        """Coefficients that are arrays over the neurons, in the order of the arguments."""
+        return self.source.arrays
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """Coefficients that get a gradient, in the order of their rows."""
+        return self.source.wanted
+
+    @property
+    def every(self) -> int:
+        """Steps between two checkpoints, unless the caller says otherwise."""
+        return self.source.every
+
+    def module(self, every: int) -> ModuleType:
+        """The generated module for checkpoints every so many steps."""
+        return _module(self, every)
+
+    def _programs(self, neurons: int) -> tuple[int]:
+        return (-(-neurons // self.block),)
+
+    def _segment(self, every: int, steps: int) -> int:
+        """Steps that are written out: a single one where there is no other, as in a recurrent layer."""
+        return 1 if steps == 1 else every or self.every
+
+    def forward(
+        self,
+        x: Sequence[Any],
+        c: Sequence[float],
+        a: Sequence[Any],
+        s0: Any,
+        z: Any,
+        s1: Any,
+        checkpoints: Any,
+        every: int,
+    ) -> None:
+        """Run T steps of M neurons. All tensors are contiguous and on one device.
+
+        Args:
+            x: per port [T, M] input, float32 or bfloat16.
+            c: scalar coefficients.
+            a: array coefficients, each [P] float32 with P a divisor of M: neuron i has entry i mod P.
+            s0: [states, M] float32 state at the start.
+            z: [T, M] output of the input's dtype, written; None where only checkpoints are wanted.
+            s1: [states, M] float32 state at the end, written.
+            checkpoints: [ceil(T / every), states, M] float32, written; not touched where `every` is 0.
+            every: steps between checkpoints.
+        """
+        steps, neurons = x[0].shape
+        given = [*x, *c, *a, s0, s1 if z is None else z, s1, checkpoints]
+        run = self.module(self._segment(every, steps)).forward[self._programs(neurons)]
+        options = {"WRITE": z is not None, "KEEP": every > 0, "BLOCK": self.block, **LAUNCH}
+        run(*given, _period(a), steps, neurons, **options)
+
+    def backward(
+        self,
+        x: Sequence[Any],
+        c: Sequence[float],
+        a: Sequence[Any],
+        checkpoints: Any,
+        gz: Any,
+        gs1: Any,
+        gx: Sequence[Any],
+        gs0: Any,
+        gc: Any,
+        every: int,
+    ) -> None:
+        """Gradients of `forward`: `gx`, `gs0` are written, `gc` [wanted, M] float32 is added to."""
+        steps, neurons = gz.shape
+        given = [*x, *c, *a, checkpoints, gz, gs1, *gx, gs0, gc]
+        run = self.module(self._segment(every, steps)).backward[self._programs(neurons)]
+        run(*given, _period(a), steps, neurons, BLOCK=self.block, **LAUNCH)
+
+
+def _period(a: Sequence[Any]) -> int:
+    return len(a[0]) if a else 1
+
+
+@cache
+def _module(kernel: TritonKernel, every: int) -> ModuleType:
+    return load(kernel.source.text(every), kernel.name)
+
+
+def triton_kernel(
+    model: NeuronModel,
+    *,
+    dtype: str = "float32",
+    slope: Slope | None = None,
+    arrays: tuple[str, ...] = (),
+    wanted: tuple[str, ...] = (),
+    through_reset: bool = False,
+    relaxed: Callable[[Any, Any], Any] | None = None,
+) -> TritonKernel:
+    """Write the Triton kernel of a model; it is compiled at its first launch.
+
+    Args:
+        model: the neuron; only its flags matter, not its parameters.
+        dtype: of input and output, `"float32"` or `"bfloat16"`.
+        slope: surrogate derivative; None writes no backward.
+        arrays: coefficients given as arrays over the neurons.
+        wanted: coefficients that get a gradient (each must be among `arrays`).
+        through_reset: let gradients pass the reset.
+        relaxed: smooth stand-in for the spike, to check gradients by finite differences.
+    """
+    if dtype not in BLOCKS:
+        raise unknown_name("triton_kernel: dtype", dtype, BLOCKS)
+    options = {"through_reset": through_reset, "relaxed": relaxed}
+    source = TritonSource(model, slope, arrays, wanted, options)
+    return TritonKernel(source, f"triton_{type(model).__name__.lower()}", BLOCKS[dtype])

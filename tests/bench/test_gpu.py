@@ -1,0 +1,26 @@
+"""The GPU benchmark: refused without a GPU; its rows, on the CPU; no test asserts seconds."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from spikelab.bench.gpu import cases
+from spikelab.cli.main import app
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_without_a_gpu_it_is_refused_with_what_to_do() -> None:
+    result = CliRunner().invoke(app, ["bench", "gpu", "--json"])
+    assert result.exit_code == 1
+    assert "no CUDA device" in result.stdout and "machine with a GPU" in result.stdout
+
+
+def test_a_row_says_bytes_share_and_differing_spikes() -> None:
+    rows = list(cases(((18, 2, 8),), (torch.float32,), device="cpu", rounds=3, warm=1))
+    assert [r["reference"] for r in rows][:2] == ["copy of as many bytes", "loop over step"]
+    counts = rows[0]["counts"]
+    assert counts["moved_bytes"] == (5 * 18 * 16 + 2 * 2 * 16) * 4 and counts["differing_spikes"] == 0
+    assert counts["share_of_copy"] == pytest.approx(rows[0]["reference_s"] / rows[0]["ours_s"])
+    assert all(r["quartiles"][0] <= r["ratio"] <= r["quartiles"][1] for r in rows)
