@@ -28,12 +28,23 @@ import numpy as np
 
 from spikelab.neurons import IF, LIF, CubaLIF, FixedCubaLIF, NeuronModel
 
-__all__ = ["OURS", "Ours", "ours"]
+__all__ = ["OURS", "Ours"]
 
 
 @dataclass(frozen=True, eq=False)
 class Ours:
-    """A neuron of ours, how it is run and where it starts; one step is a second unless `dt` says otherwise."""
+    """A neuron of ours, how it is run and where it starts.
+
+    Args:
+        model: the neuron.
+        dt: [s] time step; libraries that count in steps have a step of one second.
+        discretisation: of the network.
+        delay: steps of the projection that feeds it.
+        gain: factor on the input.
+        start: initial states, where they are not those of the model.
+        before: a leaky integrator between input and neuron: a synaptic current of its own.
+        ports: the input's positive and negative part go to the two ports of the neuron.
+    """
 
     model: NeuronModel
     dt: float = 1.0
@@ -41,6 +52,8 @@ class Ours:
     delay: int = 0
     gain: float = 1.0
     start: dict[str, float] = field(default_factory=dict)
+    before: NeuronModel | None = None
+    ports: bool = False
 
 
 def _tau(decay: float) -> float:
@@ -214,10 +227,3 @@ OURS: dict[str, dict[str, Callable[[Any], Ours | str]]] = {
     "lava-dl": {"CUBA": _lava_cuba},
 }
 """By library and name of the neuron there."""
-
-
-def ours(peer: str, neuron: str, arguments: dict[str, Any]) -> Ours | str:
-    """Our neuron for one of theirs, or the reason why there is none."""
-    if neuron not in OURS[peer]:
-        return "no such neuron"
-    return OURS[peer][neuron](SimpleNamespace(**arguments))
