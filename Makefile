@@ -11,7 +11,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 TORCH_INDEX ?=
-PYTEST_ARGS ?=
+PYTEST_ARGS ?= -n auto --maxprocesses 8 --dist worksteal
 BENCH ?= neuron
 BENCH_ARGS ?=
 # What the benchmarks measure against comes into an environment of its own: nothing of it is needed otherwise.

@@ -291,6 +291,9 @@ def test_any_structure_is_made_or_refused_by_an_error_of_ours(kinds: dict[str, s
 class Foreign:
     """Something that has nothing to do with spikelab."""
 
+    def __repr__(self) -> str:  # without an address: workers that share the tests must name them alike
+        return "Foreign()"
+
 
 WRONG: list[Any] = [None, 3, 3.5, "ab", Foreign(), torch.nn.Linear(2, 2), {"a": 1}, [None], b"ab"]
 

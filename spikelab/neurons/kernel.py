@@ -7,7 +7,6 @@ them.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -21,24 +20,14 @@ from spikelab.neurons.source import BLOCK, Writer
 from spikelab.neurons.threads import usable
 from spikelab.neurons.trace import Slope
 
-__all__ = ["EVERY", "Kernel", "kernel", "spacing"]
+__all__ = ["EVERY", "Kernel", "kernel"]
 
 EVERY = 16
 """Steps between two checkpoints."""
 HISTORY = 1 << 19
 """Bytes of states between two checkpoints that a block may hold: as a second cache of 512 KB does."""
-WORKSPACE = 1 << 21
-"""Bytes of checkpoints that a block holds where none were kept."""
-
-
-def spacing(steps: int) -> int:
-    """Steps between two checkpoints that are made anew: the square root holds the fewest states at a time.
-
-    Example:
-        >>> spacing(100), spacing(1000)
-        (10, 32)
-    """
-    return max(1, math.isqrt(max(steps - 1, 0)) + 1)
+WORKSPACE = 3 << 19
+"""Bytes of checkpoints that a block may hold where none were kept."""
 
 
 @dataclass(frozen=True)
@@ -70,12 +59,37 @@ class Kernel:
 
     def _function(self, name: str, steps: int, neurons: int, threads: int, most: int) -> tuple[Any, int, int]:
         """The parallel function, or the serial one for little work, one thread, or after a fork; block and parts."""
-        threads = usable(threads, steps * neurons)
-        block = max(64, most // 64 * 64)
+        threads, block = usable(threads, steps * neurons), most
         if threads == 1:
             return getattr(self.module, f"{name}_serial"), block, 1
         share = -(-neurons // threads)
         return getattr(self.module, name), max(64, min(block, -(-share // 64) * 64)), threads
+
+    def _block(self, steps: int, every: int, again: bool) -> int:
+        """Neurons per block of a backward pass, so that its history fits a cache, and its checkpoints the workspace."""
+        per_neuron = max(len(self.states), 1) * self.dtype.itemsize
+        most = min(BLOCK, HISTORY // (min(every, steps) * per_neuron))
+        most = min(most, WORKSPACE // (-(-steps // every) * per_neuron)) if again else most
+        return max(64, most // 64 * 64)
+
+    def workspace(self, steps: int, every: int = EVERY) -> int:
+        """Bytes that a thread of a backward pass without checkpoints takes for itself, and gives back.
+
+        Args:
+            steps: T.
+            every: steps between the checkpoints that it makes.
+
+        Example:
+            >>> from spikelab.neurons import LIF
+            >>> from spikelab.nn.surrogate import SuperSpike
+            >>> kernel(LIF(), slope=SuperSpike().slope).workspace(100) < 2**20
+            True
+        """
+        states, row = max(len(self.states), 1), BLOCK + 16
+        rows = 2 * len(self.states) + len(self.arrays) + len(self.wanted)
+        history = (min(every, steps) + 1) * states * row
+        checkpoints = -(-steps // every) * states * self._block(steps, every, True)
+        return (max(rows, 1) * row + history + checkpoints) * self.dtype.itemsize
 
     def forward(
         self,
@@ -173,17 +187,14 @@ class Kernel:
             gx: per port [T, M], written.
             gs0: [states, M] gradient of the state at the start, written.
             ga: [wanted, M] gradients of the coefficients, added to.
-            every: steps between checkpoints; `spacing(T)` where they are made anew.
+            every: steps between checkpoints.
             threads: most threads to use.
             s0: [states, M] state at the start, where there are no checkpoints.
         """
         steps, neurons = gz.shape
-        per_neuron = max(len(self.states), 1) * self.dtype.itemsize
-        most = min(BLOCK, HISTORY // (min(every, steps) * per_neuron))
+        most = self._block(steps, every, s0 is not None)
         if s0 is None:
             s0 = gs1[:, :0]
-        else:
-            most = min(most, WORKSPACE // ((steps // every + 1) * per_neuron))
         run, block, parts = self._function("backward", steps, neurons, threads, most)
         gradients = [*_flat(gx), gs0, ga, every, neurons, block, parts]
         run(*_flat(x), *c, a, s0, checkpoints, gz.reshape(-1), gs1, *gradients)

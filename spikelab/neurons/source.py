@@ -306,7 +306,7 @@ def {name}({self.x}, {self.c}A, {arguments}, M, block, parts):
             "segments = (T + every - 1) // every",
             f"L = np.empty({max(self.rows, 1)} * R, F)",
             f"H = np.empty((min(every, T) + 1, {max(ns, 1)} * R), F)",
-            f"C = np.empty((segments if len(K) == 0 else 0, {max(ns, 1)} * R), F)",
+            f"C = np.empty((segments if len(K) == 0 else 0, {max(ns, 1)} * block), F)",
         ]
         return (
             self._blocks(name, f"s0, K, GZ, gs1, {self.gx}, gs0, gA, every", buffers, parallel)
@@ -324,7 +324,7 @@ def {name}({self.x}, {self.c}A, {arguments}, M, block, parts):
                 for segment in range(segments):
                     for k in range({ns}):
                         for i in range(n):
-                            C[segment, k * R + i] = H[0, k * R + i]
+                            C[segment, k * block + i] = H[0, k * R + i]
                     first = segment * every
                     if segment < segments - 1:
                         for t in range(first, first + every):
@@ -337,7 +337,7 @@ def {name}({self.x}, {self.c}A, {arguments}, M, block, parts):
                 last = min(first + every, T)
                 for k in range({ns}):
                     for i in range(n):
-                        H[0, k * R + i] = K[segment, k, lo + i] if len(K) > 0 else C[segment, k * R + i]
+                        H[0, k * R + i] = K[segment, k, lo + i] if len(K) > 0 else C[segment, k * block + i]
                 for t in range(first, last - 1):
                     replay_row({self.x}, t * M + lo, L, {self.c}H, t - first, n)
                 for t in range(last - 1, first - 1, -1):

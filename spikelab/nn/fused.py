@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from spikelab.errors import UnsupportedError
-from spikelab.neurons.kernel import Kernel, kernel, spacing
+from spikelab.neurons.kernel import EVERY, Kernel, kernel
 from spikelab.neurons.model import NeuronModel
 from spikelab.nn.memory import empty
 from spikelab.nn.surrogate import Surrogate
@@ -236,7 +236,7 @@ def _neuron_backward(
         [layout.flat(g) for g in gx],
         layout.flat(start),
         layout.flat(gc.zero_()),
-        spacing(len(gz)) if again else every,
+        EVERY if again else every,
         torch.get_num_threads(),
         layout.flat(layout.stacked(state)) if again else None,
     )

@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from spikelab.neurons import LIF
+from spikelab import neurons
+from spikelab.neurons import LIF, NeuronModel
 from spikelab.neurons.generated import load
-from spikelab.neurons.kernel import Kernel, kernel, spacing
+from spikelab.neurons.kernel import EVERY, Kernel, kernel
 from spikelab.neurons.primitives import NUMPY
 from spikelab.neurons.source import BLOCK
 from spikelab.neurons.threads import PARALLEL_FROM
+from spikelab.neurons.trace import trace
 from spikelab.nn.surrogate import SuperSpike
 
 DT = 1e-3
@@ -145,7 +147,7 @@ def test_chunks_give_the_bits_of_the_whole_gradients_included(learning: Kernel, 
     assert same(found, whole)
 
 
-@pytest.mark.parametrize("steps", [1, 2, 40, 41, 300])
+@pytest.mark.parametrize("steps", [1, 2, 40, 41, 300, 3000])
 def test_checkpoints_made_anew_change_no_bit(learning: Kernel, steps: int) -> None:
     c, x, start, gz, gs = problem(700, steps)
     expected = np.zeros((2, 700), np.float32)
@@ -156,7 +158,7 @@ def test_checkpoints_made_anew_change_no_bit(learning: Kernel, steps: int) -> No
         arrays = np.stack([getattr(c, a) for a in learning.arrays])
         scalars = [getattr(c, s) for s in learning.scalars]
         given = [x], scalars, arrays, kept[:0], gz, gs, [again], first, ga
-        learning.backward(*given, spacing(steps), threads, start)
+        learning.backward(*given, EVERY, threads, start)
         assert same((again, first, ga), (gx, g0, expected))
 
 
@@ -193,3 +195,17 @@ def test_the_backward_row_is_compiled_to_packed_arithmetic(learning: Kernel, tmp
 def test_a_kernel_without_a_slope_has_no_backward() -> None:
     assert not hasattr(kernel(LIF()).module, "backward")
     assert [n for n in vars(kernel(LIF()).module) if n.startswith("backward")] == []
+
+
+EVERY_MODEL = sorted(
+    (v for v in vars(neurons).values() if isinstance(v, type) and issubclass(v, NeuronModel) and v is not NeuronModel),
+    key=lambda v: v.__name__,
+)
+
+
+@pytest.mark.parametrize("kind", EVERY_MODEL, ids=lambda v: v.__name__)
+def test_a_thread_that_makes_checkpoints_anew_works_in_4_mb(kind: type[NeuronModel]) -> None:
+    model = kind()
+    every = tuple(trace(model).coefficients)
+    k = kernel(model, slope=SuperSpike(10.0).slope, arrays=every, wanted=every)
+    assert max(k.workspace(steps) for steps in (1, 100, 1000, 10_000)) <= 4 << 20
