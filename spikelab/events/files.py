@@ -20,8 +20,7 @@ _READERS = {
     "nmnist": nmnist.read,
     "nmnist-set": nmnist_set.read,
 }
-# Known by their first bytes, but not read.
-_FOREIGN = {
+_FOREIGN = {  # known by their first bytes, but not read
     b"#!AER-DAT": "AEDAT 1 to 3",
     b"% ": "Prophesee RAW or DAT",
     b"Event Stream": "Event Stream",

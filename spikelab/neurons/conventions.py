@@ -123,17 +123,10 @@ def check(model: Any) -> None:
         )
     if many and (model.comparison == ">" or model.reset == "hard"):
         found = f"comparison={model.comparison!r}, reset={model.reset!r}"
-        raise UnsupportedError(
-            violations=[
-                Violation(
-                    "whole_thresholds_are_counted_at_or_above_and_subtracted",
-                    f"{name}(spikes='many')",
-                    found,
-                    "comparison='>=' and reset='soft' or 'undecayed'",
-                    "set both, or spikes='one'",
-                )
-            ]
-        )
+        rule = "whole_thresholds_are_counted_at_or_above_and_subtracted"
+        expected = "comparison='>=' and reset='soft' or 'undecayed'"
+        violation = Violation(rule, f"{name}(spikes='many')", found, expected, "set both, or spikes='one'")
+        raise UnsupportedError(violations=[violation])
     if model.reset != "hard" or any(hasattr(v, "detach") for v in potentials):
         return
     try:

@@ -97,8 +97,7 @@ class GLIF(NeuronModel):
         UnsupportedError: an unknown flag.
 
     Source:
-        Yao et al., GLIF: A unified gated leaky integrate-and-fire neuron for spiking neural networks,
-        NeurIPS 2022.
+        Yao et al., GLIF: A unified gated leaky integrate-and-fire neuron, NeurIPS 2022.
 
     Example:
         >>> c = GLIF(gate_input=0.0, conductance=0.5).coefficients(1e-3, "exponential")
@@ -129,16 +128,11 @@ class GLIF(NeuronModel):
     def coefficients(self, dt: float, discretisation: Discretisation, m: Maths = MATHS) -> GLIFCoefficients:
         """The gates, once per call: nothing of them is left in the step."""
         a = decay(self.tau_mem, dt, discretisation, m, f"{type(self).__name__}.tau_mem")
-        exponential, gated, hard = (share(g, m) for g in (self.gate_leak, self.gate_input, self.gate_reset))
-        linear, soft = share(-self.gate_leak, m), share(-self.gate_reset, m)
-        return GLIFCoefficients(
-            1 - exponential * (1 - a),
-            linear * (self.leak_rate * dt),
-            1 - gated * (1 - self.conductance),
-            hard,
-            soft * self.v_subtract,
-            self.v_threshold,
-        )
+        a_mem = 1 - share(self.gate_leak, m) * (1 - a)
+        leak = share(-self.gate_leak, m) * (self.leak_rate * dt)
+        gain = 1 - share(self.gate_input, m) * (1 - self.conductance)
+        soft = share(-self.gate_reset, m) * self.v_subtract
+        return GLIFCoefficients(a_mem, leak, gain, share(self.gate_reset, m), soft, self.v_threshold)
 
     def initial(self) -> LIFState:
         """v = 0."""

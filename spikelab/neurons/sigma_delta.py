@@ -58,8 +58,6 @@ def _leap_values(x: Any, s: Any, c: Any, n: int) -> Any:
 
 
 # Quiet: the decoded value stands still, and differs from what was sent by less than the threshold.
-
-
 def _quiet_relu_changes(x: Any, s: Any, c: Any) -> bool:
     return bool(x == 0 and abs(max(s.total + c.bias, 0.0) - s.sent) < c.v_threshold * (1 - 1e-6))
 
@@ -74,14 +72,6 @@ def _quiet_relu_values(x: Any, s: Any, c: Any) -> bool:
 
 def _quiet_none_values(x: Any, s: Any, c: Any) -> bool:
     return bool(abs(x + c.bias - s.sent) < c.v_threshold * (1 - 1e-6))
-
-
-_QUIET = {
-    ("relu", "changes"): _quiet_relu_changes,
-    ("none", "changes"): _quiet_none_changes,
-    ("relu", "values"): _quiet_relu_values,
-    ("none", "values"): _quiet_none_values,
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,4 +143,6 @@ class SigmaDelta(NeuronModel):
     @property
     def quiet(self) -> Callable[[Any, Any, Any], bool]:
         """True if the decoded value stands still below the threshold."""
-        return _QUIET[self.activation, self.inputs]
+        if self.inputs == "changes":
+            return _quiet_relu_changes if self.activation == "relu" else _quiet_none_changes
+        return _quiet_relu_values if self.activation == "relu" else _quiet_none_values

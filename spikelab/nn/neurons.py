@@ -27,6 +27,7 @@ __all__ = [
     "CobaLIF",
     "CubaLI",
     "CubaLIF",
+    "FixedCubaLIF",
     "GradedLIF",
     "Izhikevich",
     "RefractoryLIF",
@@ -201,3 +202,9 @@ class SlidingPSN(Sliding, _Layer):
     """
 
     kind = neurons.SlidingPSN
+
+
+class FixedCubaLIF(_Layer):
+    """Layer of `spikelab.neurons.FixedCubaLIF`: arguments of the model and of `Neuron`."""
+
+    kind = neurons.FixedCubaLIF
