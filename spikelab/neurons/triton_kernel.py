@@ -41,36 +41,21 @@ class TritonKernel:
         source: writes the module's text.
         name: start of the module's name.
         block: neurons of a program.
+        ports: names of the inputs.
+        states: names of the state variables.
+        scalars: coefficients that are numbers, in the order of the arguments.
+        arrays: coefficients that are arrays over the neurons, in the order of the arguments.
+        wanted: coefficients that get a gradient, in the order of their rows.
     """
 
     source: TritonSource
     name: str
     block: int
-
-    @property
-    def ports(self) -> tuple[str, ...]:
-        """Names of the inputs."""
-        return self.source.ports
-
-    @property
-    def states(self) -> tuple[str, ...]:
-        """Names of the state variables."""
-        return self.source.states
-
-    @property
-    def scalars(self) -> tuple[str, ...]:
-        """Coefficients that are numbers, in the order of the arguments."""
-        return self.source.scalars
-
-    @property
-    def arrays(self) -> tuple[str, ...]:
-        """Coefficients that are arrays over the neurons, in the order of the arguments."""
-        return self.source.arrays
-
-    @property
-    def wanted(self) -> tuple[str, ...]:
-        """Coefficients that get a gradient, in the order of their rows."""
-        return self.source.wanted
+    ports: tuple[str, ...]
+    states: tuple[str, ...]
+    scalars: tuple[str, ...]
+    arrays: tuple[str, ...]
+    wanted: tuple[str, ...]
 
     @property
     def every(self) -> int:
@@ -171,4 +156,5 @@ def triton_kernel(
         raise unknown_name("triton_kernel: dtype", dtype, BLOCKS)
     options = {"through_reset": through_reset, "relaxed": relaxed}
     source = TritonSource(model, slope, arrays, wanted, options)
-    return TritonKernel(source, f"triton_{type(model).__name__.lower()}", BLOCKS[dtype])
+    names = source.ports, source.states, source.scalars, source.arrays, source.wanted
+    return TritonKernel(source, f"triton_{type(model).__name__.lower()}", BLOCKS[dtype], *names)
