@@ -9,19 +9,22 @@ checkpoints written and read.
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from spikelab import nn
+from spikelab.bench.lines import Case, versions
+from spikelab.bench.tasks import passes
+from spikelab.bench.timing import Step
 from spikelab.errors import UnsupportedError
 from spikelab.neurons.kernel import EVERY
-from spikelab.nn.gpu import has_kernel
+from spikelab.nn.devices import has_kernel
 
 __all__ = ["SIZES", "cases", "seconds"]
 
@@ -29,7 +32,6 @@ SIZES = ((100, 64, 1024), (100, 64, 8192), (100, 256, 8192))
 """T, B and N of the cases."""
 PASSES = 10
 """Passes between two events."""
-Step = Callable[[], Any]
 
 
 def seconds(step: Step, device: torch.device, passes: int = PASSES) -> float:
@@ -52,17 +54,6 @@ def seconds(step: Step, device: torch.device, passes: int = PASSES) -> float:
 
 def _layer(**options: Any) -> nn.Neuron:
     return nn.LIF(tau_mem="10 ms", reset="soft", dt="1 ms", surrogate=nn.ATan(2.0), **options)
-
-
-def _passes(forward: Callable[[Tensor], Any], x: Tensor, g: Tensor) -> Step:
-    """One forward and backward pass."""
-
-    def run() -> None:
-        x.grad = None
-        y = forward(x)
-        (y[0] if isinstance(y, tuple) else y).backward(g)
-
-    return run
 
 
 def _spikingjelly(x: Tensor, g: Tensor) -> Iterator[tuple[str, Step]]:
@@ -90,7 +81,7 @@ def _spikingjelly(x: Tensor, g: Tensor) -> Iterator[tuple[str, Step]]:
                 functional.reset_net(node)
                 return node(u)
 
-            step = _passes(forward, x, g)
+            step = passes(forward, x, g)
             step()
         except (ImportError, NotImplementedError, ValueError, AttributeError, RuntimeError):
             continue  # it has no such back-end, or not for this dtype
@@ -103,16 +94,6 @@ def _copy(moved: int, device: torch.device) -> Step:
     return lambda: target.copy_(source)
 
 
-def _versions() -> dict[str, str]:
-    found = {}
-    for package in ("torch", "triton", "spikingjelly", "cupy-cuda12x"):
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
-
-
 def cases(
     sizes: tuple[tuple[int, int, int], ...] = SIZES,
     dtypes: tuple[torch.dtype, ...] = (torch.float32, torch.bfloat16),
@@ -120,7 +101,7 @@ def cases(
     device: str = "cuda",
     rounds: int = 15,
     warm: int = 3,
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[Case]:
     """Time a LIF layer against its references, in turn.
 
     Args:
@@ -131,8 +112,8 @@ def cases(
         warm: rounds before, not timed; the first compiles.
 
     Yields:
-        One row per reference: medians, quartiles of the ratio, ours over reference; in `counts` the share of the
-        copy's bandwidth, and how many spikes differ from those of the loop.
+        One line per reference; in `counts` the share of the copy's bandwidth, and how many spikes differ from
+        those of the loop.
 
     Raises:
         UnsupportedError: there is no such device, or no kernel for it.
@@ -152,34 +133,33 @@ def cases(
 
 def _rows(
     size: tuple[int, int, int], dtype: torch.dtype, device: torch.device, rounds: int, warm: int
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[Case]:
     steps, samples, neurons = size
     generator = torch.Generator().manual_seed(0)
-    x = torch.empty(size).normal_(0.12, 0.35, generator=generator).to(device, dtype).requires_grad_(True)
+    x = torch.empty(size).normal_(0.12, 0.35, generator=generator).to(device, dtype)
     g = torch.randn(size, generator=generator).to(device, dtype)
     fused, loop = _layer(), _layer(fused=False)
     moved = 5 * x.numel() * x.element_size() + 2 * -(-steps // EVERY) * samples * neurons * 4
     with torch.no_grad():
         differing = int((fused(x)[0] != loop(x)[0]).sum())
-    references = {"copy of as many bytes": _copy(moved, device), "loop over step": _passes(loop, x, g)}
+    references = {"copy of as many bytes": _copy(moved, device), "loop over step": passes(loop, x, g)}
     references |= dict(_spikingjelly(x, g))
-    steps_timed = [_passes(fused, x, g), *references.values()]
+    steps_timed = [passes(fused, x, g), *references.values()]
     times = np.array([[seconds(s, device) for s in steps_timed] for _ in range(warm + rounds)])[warm:]
-    ours, *medians = (float(v) for v in np.median(times, axis=0))
+    ours, copy = (float(v) for v in np.median(times[:, :2], axis=0))
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     counts = {"steps": steps, "samples": samples, "neurons": neurons, "dtype": str(dtype).removeprefix("torch.")}
     counts |= {"device": name, "moved_bytes": moved, "differing_spikes": differing, "passes": PASSES}
-    counts |= {"gigabytes_per_s": 1e-9 * moved / ours, "share_of_copy": medians[0] / ours}
-    for column, (reference, median) in enumerate(zip(references, medians, strict=True), 1):
-        low, middle, high = (float(v) for v in np.percentile(times[:, 0] / times[:, column], (25, 50, 75)))
-        yield {
-            "case": "LIF forward+backward",
-            "reference": reference,
-            "ours_s": ours,
-            "reference_s": median,
-            "ratio": middle,
-            "quartiles": (low, high),
-            "rounds": rounds,
-            "versions": _versions(),
-            "counts": counts,
-        }
+    counts |= {"gigabytes_per_s": 1e-9 * moved / ours, "share_of_copy": copy / ours}
+    known = versions("triton", "spikingjelly", "cupy-cuda12x")
+    low, _, high = _quartiles(times[:, 0])
+    for column, reference in enumerate(references, 1):
+        first, middle, last = _quartiles(times[:, 0] / times[:, column])
+        fast, median, slow = _quartiles(times[:, column])
+        spread = (first, last), (low, high), (fast, slow)
+        yield Case("LIF forward+backward", reference, ours, median, middle, *spread, rounds, known, counts)
+
+
+def _quartiles(values: NDArray[np.float64]) -> tuple[float, float, float]:
+    low, middle, high = np.percentile(values, (25, 50, 75)).tolist()
+    return low, middle, high

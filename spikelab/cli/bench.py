@@ -119,17 +119,9 @@ def accuracy(
 
 
 @app.command()
-def gpu(
-    rounds: Annotated[int, typer.Option(min=3, help="rounds of ours and of every reference in turn")] = 15,
-    as_json: Json = False,
-) -> None:
+def gpu(rounds: Rounds = 15, as_json: Json = False) -> None:
     """A LIF layer on a CUDA device against a copy of as many bytes, a plain loop, and spikingjelly where it is."""
     with speaking(as_json):
         from spikelab.bench.gpu import cases
 
-        for row in cases(rounds=rounds):
-            size = "{steps} x {samples} x {neurons} {dtype}".format(**row["counts"])
-            text = f"{row['case']} {size}: {1e3 * row['ours_s']:.3f} ms; {row['reference']}: "
-            text += f"{1e3 * row['reference_s']:.3f} ms; ratio {row['ratio']:.3f}; "
-            text += f"{100 * row['counts']['share_of_copy']:.0f} % of the copy's bandwidth"
-            typer.echo(json.dumps(ready(row)) if as_json else text)
+        _print(cases(rounds=rounds), as_json)

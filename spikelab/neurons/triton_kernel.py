@@ -1,7 +1,6 @@
 """The Triton kernels of a model: written by `TritonSource`, loaded when they are first needed, launched on tensors.
 
-Triton is imported here only when a kernel is loaded. Multiply-add fusion is off and division is rounded
-to nearest, so that float32 results have the bits of the Numba kernels.
+Multiply-add fusion is off and division rounds to nearest, so that float32 has the bits of the Numba kernels.
 """
 
 from __future__ import annotations
@@ -41,36 +40,20 @@ class TritonKernel:
         source: writes the module's text.
         name: start of the module's name.
         block: neurons of a program.
+        ports: names of the inputs.
+        states: names of the state variables.
+        scalars, arrays: coefficients that are numbers, and arrays over the neurons, in the order of the arguments.
+        wanted: coefficients that get a gradient, in the order of their rows.
     """
 
     source: TritonSource
     name: str
     block: int
-
-    @property
-    def ports(self) -> tuple[str, ...]:
-        """Names of the inputs."""
-        return self.source.ports
-
-    @property
-    def states(self) -> tuple[str, ...]:
-        """Names of the state variables."""
-        return self.source.states
-
-    @property
-    def scalars(self) -> tuple[str, ...]:
-        """Coefficients that are numbers, in the order of the arguments."""
-        return self.source.scalars
-
-    @property
-    def arrays(self) -> tuple[str, ...]:
-        """Coefficients that are arrays over the neurons, in the order of the arguments."""
-        return self.source.arrays
-
-    @property
-    def wanted(self) -> tuple[str, ...]:
-        """Coefficients that get a gradient, in the order of their rows."""
-        return self.source.wanted
+    ports: tuple[str, ...]
+    states: tuple[str, ...]
+    scalars: tuple[str, ...]
+    arrays: tuple[str, ...]
+    wanted: tuple[str, ...]
 
     @property
     def every(self) -> int:
@@ -81,12 +64,10 @@ class TritonKernel:
         """The generated module for checkpoints every so many steps."""
         return _module(self, every)
 
-    def _programs(self, neurons: int) -> tuple[int]:
-        return (-(-neurons // self.block),)
-
-    def _segment(self, every: int, steps: int) -> int:
-        """Steps that are written out: a single one where there is no other, as in a recurrent layer."""
-        return 1 if steps == 1 else every or self.every
+    def _function(self, name: str, every: int, steps: int, neurons: int) -> Any:
+        """A kernel on its grid; a single step is written out where there is no other, as in a recurrent layer."""
+        module = self.module(1 if steps == 1 else every or self.every)
+        return getattr(module, name)[(-(-neurons // self.block),)]
 
     def forward(
         self,
@@ -112,10 +93,9 @@ class TritonKernel:
             every: steps between checkpoints.
         """
         steps, neurons = x[0].shape
-        given = [*x, *c, *a, s0, s1 if z is None else z, s1, checkpoints]
-        run = self.module(self._segment(every, steps)).forward[self._programs(neurons)]
-        options = {"WRITE": z is not None, "KEEP": every > 0, "BLOCK": self.block, **LAUNCH}
-        run(*given, _period(a), steps, neurons, **options)
+        given = [*x, *c, *a, s0, s1 if z is None else z, s1, checkpoints, len(a[0]) if a else 1, steps, neurons]
+        flags = {"WRITE": z is not None, "KEEP": every > 0, "BLOCK": self.block}
+        self._function("forward", every, steps, neurons)(*given, **flags, **LAUNCH)
 
     def backward(
         self,
@@ -132,13 +112,8 @@ class TritonKernel:
     ) -> None:
         """Gradients of `forward`: `gx`, `gs0` are written, `gc` [wanted, M] float32 is added to."""
         steps, neurons = gz.shape
-        given = [*x, *c, *a, checkpoints, gz, gs1, *gx, gs0, gc]
-        run = self.module(self._segment(every, steps)).backward[self._programs(neurons)]
-        run(*given, _period(a), steps, neurons, BLOCK=self.block, **LAUNCH)
-
-
-def _period(a: Sequence[Any]) -> int:
-    return len(a[0]) if a else 1
+        given = [*x, *c, *a, checkpoints, gz, gs1, *gx, gs0, gc, len(a[0]) if a else 1, steps, neurons]
+        self._function("backward", every, steps, neurons)(*given, BLOCK=self.block, **LAUNCH)
 
 
 @cache
@@ -171,4 +146,5 @@ def triton_kernel(
         raise unknown_name("triton_kernel: dtype", dtype, BLOCKS)
     options = {"through_reset": through_reset, "relaxed": relaxed}
     source = TritonSource(model, slope, arrays, wanted, options)
-    return TritonKernel(source, f"triton_{type(model).__name__.lower()}", BLOCKS[dtype])
+    names = source.ports, source.states, source.scalars, source.arrays, source.wanted
+    return TritonKernel(source, f"triton_{type(model).__name__.lower()}", BLOCKS[dtype], *names)

@@ -38,7 +38,7 @@ __all__ = [
 ]
 
 WRITERS: dict[str, Callable[..., Any]] = {"cpu": kernel}
-"""What writes the kernels of a type of device; `gpu` adds CUDA's."""
+"""What writes the kernels of a type of device; `devices` adds CUDA's."""
 DTYPES: dict[str, tuple[torch.dtype, ...]] = {"cpu": (torch.float32, torch.float64)}
 """Dtypes of input that the kernels of a type of device take."""
 _KERNELS: dict[str, Any] = {}

@@ -19,8 +19,8 @@ from torch import Tensor
 
 from spikelab.errors import ShapeError, UnitError, UnsupportedError, unknown_name
 from spikelab.neurons.model import NeuronModel, parameters
+from spikelab.nn.devices import has_kernel
 from spikelab.nn.fused import Coefficients, arithmetic, fused, kernel_of, named_kernel
-from spikelab.nn.gpu import has_kernel
 from spikelab.nn.primitives import TorchPrimitives
 from spikelab.nn.recurrent import fused_recurrent
 from spikelab.nn.surrogate import Surrogate, surrogate

@@ -19,8 +19,8 @@ def test_without_a_gpu_it_is_refused_with_what_to_do() -> None:
 
 def test_a_row_says_bytes_share_and_differing_spikes() -> None:
     rows = list(cases(((18, 2, 8),), (torch.float32,), device="cpu", rounds=3, warm=1))
-    assert [r["reference"] for r in rows][:2] == ["copy of as many bytes", "loop over step"]
-    counts = rows[0]["counts"]
+    assert [r.reference for r in rows][:2] == ["copy of as many bytes", "loop over step"]
+    counts = rows[0].counts
     assert counts["moved_bytes"] == (5 * 18 * 16 + 2 * 2 * 16) * 4 and counts["differing_spikes"] == 0
-    assert counts["share_of_copy"] == pytest.approx(rows[0]["reference_s"] / rows[0]["ours_s"])
-    assert all(r["quartiles"][0] <= r["ratio"] <= r["quartiles"][1] for r in rows)
+    assert counts["share_of_copy"] == pytest.approx(rows[0].reference_s / rows[0].ours_s)
+    assert all(r.quartiles[0] <= r.ratio <= r.quartiles[1] for r in rows)

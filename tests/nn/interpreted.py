@@ -15,8 +15,8 @@ from torch import Tensor
 from spikelab import neurons, nn
 from spikelab.neurons.kernel import EVERY
 from spikelab.neurons.triton_kernel import TritonKernel
+from spikelab.nn import devices
 from spikelab.nn import fused as operators
-from spikelab.nn import gpu
 from spikelab.nn.fused import AGAIN, channels_last, kernel_of, named_kernel
 from spikelab.nn.recurrent import _recurrent, _recurrent_backward
 
@@ -26,7 +26,7 @@ STEPS, SAMPLES, NEURONS = 30, 3, 7
 
 @pytest.fixture(scope="module", autouse=True)
 def _triton() -> None:
-    gpu.register("cpu")
+    devices.register("cpu")
 
 
 def both(model: neurons.NeuronModel, dtype: torch.dtype = torch.float32, **options: Any) -> list[dict[str, Tensor]]:

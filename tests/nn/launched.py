@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from spikelab import neurons, nn
-from spikelab.nn import gpu
+from spikelab.nn import devices
 
 
 class Driver:
@@ -46,7 +46,7 @@ def launches(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     driver.set_active(Driver())
     monkeypatch.setattr(JITFunction, "run", compiled)
-    gpu.register("cpu")
+    devices.register("cpu")
     return made
 
 

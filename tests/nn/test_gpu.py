@@ -12,7 +12,7 @@ import torch
 
 from spikelab import nn
 from spikelab.neurons.triton_kernel import triton_installed
-from spikelab.nn.gpu import has_kernel
+from spikelab.nn.devices import has_kernel
 
 needs_triton = pytest.mark.skipif(not triton_installed(), reason="Triton is not installed: pip install triton")
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
