@@ -42,6 +42,7 @@ class Kernel:
         arrays: coefficients that are arrays over the neurons: the rows of `A`.
         wanted: coefficients that get a gradient: the rows of `gA`.
         dtype: float32 or float64.
+        kept: numbers that a backward pass keeps of a step, beside the states.
     """
 
     module: Any
@@ -51,6 +52,7 @@ class Kernel:
     arrays: tuple[str, ...]
     wanted: tuple[str, ...]
     dtype: np.dtype[Any]
+    kept: int = 0
 
     @property
     def every(self) -> int:
@@ -67,9 +69,9 @@ class Kernel:
 
     def _block(self, steps: int, every: int, again: bool) -> int:
         """Neurons per block of a backward pass, so that its history fits a cache, and its checkpoints the workspace."""
-        per_neuron = max(len(self.states), 1) * self.dtype.itemsize
-        most = min(BLOCK, HISTORY // (min(every, steps) * per_neuron))
-        most = min(most, WORKSPACE // (-(-steps // every) * per_neuron)) if again else most
+        states, size = max(len(self.states), 1), self.dtype.itemsize
+        most = min(BLOCK, HISTORY // (min(every, steps) * (states + self.kept) * size))
+        most = min(most, WORKSPACE // (-(-steps // every) * states * size)) if again else most
         return max(64, most // 64 * 64)
 
     def workspace(self, steps: int, every: int = EVERY) -> int:
@@ -87,7 +89,7 @@ class Kernel:
         """
         states, row = max(len(self.states), 1), BLOCK + 16
         rows = 2 * len(self.states) + len(self.arrays) + len(self.wanted)
-        history = (min(every, steps) + 1) * states * row
+        history = (min(every, steps) + 1) * (states + self.kept) * row
         checkpoints = -(-steps // every) * states * self._block(steps, every, True)
         return (max(rows, 1) * row + history + checkpoints) * self.dtype.itemsize
 
@@ -230,4 +232,5 @@ def kernel(
     """
     writer = Writer(model, slope, dtype, arrays, wanted, {"through_reset": through_reset, "relaxed": relaxed})
     module = load(writer.source(), f"kernel_{type(model).__name__.lower()}")
-    return Kernel(module, writer.ports, writer.states, writer.scalars, writer.arrays, writer.wanted, np.dtype(dtype))
+    names = writer.ports, writer.states, writer.scalars, writer.arrays, writer.wanted
+    return Kernel(module, *names, np.dtype(dtype), len(writer.kept))

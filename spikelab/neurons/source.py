@@ -5,6 +5,7 @@ local array in the first caches, so that main memory sees the input and the outp
 needs the state at every step: the forward pass stores it every few steps (the checkpoints), and the
 backward pass recomputes the steps between into a buffer that fits the second cache. Without
 checkpoints (`recompute`) it first runs a block forward once more and keeps them for that block alone.
+Exponentials that a gradient needs lie beside the states in that buffer: they cost more than their memory.
 
 Every row loop is a function of its own over contiguous rows at constant distances, which is what lets
 the compiler prove that they do not overlap and use packed instructions; rows are cut out inside of
@@ -15,7 +16,7 @@ allowed: the bits must be those of `step` on arrays.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from spikelab.neurons.model import NeuronModel
@@ -24,6 +25,8 @@ from spikelab.neurons.trace import LEAVES, OUTPUT, Slope, Tape, adjoint, trace
 
 __all__ = ["BLOCK", "Writer", "step_source"]
 
+KEPT = frozenset({"exp", "exprel", "sigmoid", "tanh"})
+"""Operations whose results the replay of a step keeps for its gradients."""
 BLOCK = 4096
 """Neurons per block at most: 16 KB of each row in a row, which the memory reads half again as fast as 4 KB. Rows of a
 local array lie a cache line further apart, so that those of one neuron do not fall on the same lines of the cache."""
@@ -102,6 +105,7 @@ def step_source(
     leaf: Callable[[str, Any], str],
     indent: str,
     expression: Callable[[Tape, int, dict[int, str]], str] = _expression,
+    given: Mapping[int, str] | None = None,
 ) -> tuple[list[str], list[str]]:
     """Lines that compute `roots`, and the names of the results.
 
@@ -111,12 +115,16 @@ def step_source(
         leaf: `(op, name) -> expression` of an input, state, coefficient or seed.
         indent: spaces before each line.
         expression: `(tape, node, names) -> text` of one operation; Numba's if not given.
+        given: nodes that are there already, and the expression that reads them.
     """
     lines: list[str] = []
     names: dict[int, str] = {}
-    for index in tape.live(roots):
+    given = given or {}
+    for index in tape.live(roots, given):
         node = tape.nodes[index]
-        if node.op in LEAVES and node.op != "constant":
+        if index in given:
+            lines.append(f"{indent}n{index} = {given[index]}")
+        elif node.op in LEAVES and node.op != "constant":
             names[index] = leaf(node.op, node.args[0])
             if names[index].isidentifier():
                 continue
@@ -157,6 +165,18 @@ class Writer:
         self.scalars = tuple(c for c in self.traced.coefficients if c not in arrays)
         self.arrays = tuple(c for c in self.traced.coefficients if c in arrays)
         self.wanted = tuple(c for c in self.traced.coefficients if c in wanted)
+        self.kept = self._expensive() if self.gradients is not None else []
+
+    def _expensive(self) -> list[int]:
+        """Nodes of the step that gradients need and that are worth a row of the history."""
+        forward = set(self.tape.live(self.forward_roots))
+        return [i for i in self.tape.live(self._gradient_roots()) if i in forward and self.tape.nodes[i].op in KEPT]
+
+    def _gradient_roots(self) -> list[int]:
+        g = self.gradients
+        assert g is not None
+        wanted = (g.coefficients[c] for c in self.wanted if c in g.coefficients)
+        return [*g.ports.values(), *g.states.values(), *wanted]
 
     # Rows of a block's local array: states, array coefficients, state gradients, coefficient gradients.
     def _row(self, kind: str, name: str) -> int:
@@ -221,23 +241,23 @@ class Writer:
         return "\n".join(out)
 
     def replay_row(self) -> str:
-        """The states after a step, from row k of H into row k + 1."""
-        lines, new = step_source(self.tape, list(self.traced.new_states), self._leaf("history"), " " * 8)
+        """The states after a step, from row k of H into row k + 1; what is kept of the step goes beside row k."""
+        roots = [*self.traced.new_states, *self.kept]
+        lines, found = step_source(self.tape, roots, self._leaf("history"), " " * 8)
+        new, kept = found[: len(self.states)], found[len(self.states) :]
         out = [_JIT, f"def replay_row({self.x}, o, L, {self.c}H, k, n):", *self._cut()]
         out += ["    h = H[k]", "    g = H[k + 1]", "    for i in range(n):", *lines]
         out += [f"        g[{k} * R + i] = {v}" for k, v in enumerate(new)]
+        out += [f"        h[{k} * R + i] = {v}" for k, v in enumerate(kept, len(self.states))]
         return "\n".join(out)
 
     def backward_row(self) -> str:
         """Gradients of one step whose old states are row k of H; those of states and coefficients lie in L."""
         g = self.gradients
         assert g is not None
-        roots = [
-            *g.ports.values(),
-            *g.states.values(),
-            *(g.coefficients[c] for c in self.wanted if c in g.coefficients),
-        ]
-        lines, names = step_source(self.tape, roots, self._leaf("history"), " " * 8)
+        roots = self._gradient_roots()
+        given = {index: f"h[{k} * R + i]" for k, index in enumerate(self.kept, len(self.states))}
+        lines, names = step_source(self.tape, roots, self._leaf("history"), " " * 8, given=given)
         found = dict(zip(roots, names, strict=True))
         out = [_JIT, f"def backward_row({self.x}, o, L, {self.c}H, k, GZ, {self.gx}, n):", *self._cut()]
         out += ["    h = H[k]", "    gz = GZ[o:o + n]", *(f"    gx_{p} = GX_{p}[o:o + n]" for p in self.ports)]
@@ -305,7 +325,7 @@ def {name}({self.x}, {self.c}A, {arguments}, M, block, parts):
             "T = GZ.size // M",
             "segments = (T + every - 1) // every",
             f"L = np.empty({max(self.rows, 1)} * R, F)",
-            f"H = np.empty((min(every, T) + 1, {max(ns, 1)} * R), F)",
+            f"H = np.empty((min(every, T) + 1, {max(ns + len(self.kept), 1)} * R), F)",
             f"C = np.empty((segments if len(K) == 0 else 0, {max(ns, 1)} * block), F)",
         ]
         return (
@@ -338,7 +358,7 @@ def {name}({self.x}, {self.c}A, {arguments}, M, block, parts):
                 for k in range({ns}):
                     for i in range(n):
                         H[0, k * R + i] = K[segment, k, lo + i] if len(K) > 0 else C[segment, k * block + i]
-                for t in range(first, last - 1):
+                for t in range(first, last{"" if self.kept else " - 1"}):
                     replay_row({self.x}, t * M + lo, L, {self.c}H, t - first, n)
                 for t in range(last - 1, first - 1, -1):
                     backward_row({self.x}, t * M + lo, L, {self.c}H, t - first, GZ, {self.gx}, n)

@@ -8,7 +8,7 @@ latest first, and nothing is reassociated, which gives the bits that autograd gi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -62,12 +62,13 @@ class Tape:
             self._leaves[key] = len(self.nodes) - 1
         return Symbol(self, self._leaves[key])
 
-    def live(self, roots: Sequence[int]) -> list[int]:
-        """Indices of the nodes that the roots need, in order."""
+    def live(self, roots: Sequence[int], given: Container[int] = ()) -> list[int]:
+        """Indices of the nodes that the roots need, in order; nothing is needed for those that are given."""
         needed, stack = set(roots), list(roots)
         while stack:
-            node = self.nodes[stack.pop()]
-            if node.op in LEAVES:
+            index = stack.pop()
+            node = self.nodes[index]
+            if node.op in LEAVES or index in given:
                 continue
             for a in node.args:
                 if a not in needed:
