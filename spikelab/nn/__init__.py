@@ -5,6 +5,7 @@ from spikelab.nn.comparison import Agreement, compare
 from spikelab.nn.graph import from_network
 from spikelab.nn.layers import AvgPool2d, Conv2d, Dropout, Flatten, Sequential, SumPool2d
 from spikelab.nn.linear import Linear
+from spikelab.nn.masked_psn import MaskedPSN
 from spikelab.nn.neuron import LayerState, Neuron, set_dt
 from spikelab.nn.neurons import (
     ALIF,
@@ -32,7 +33,7 @@ from spikelab.nn.neurons import (
     TernaryLIF,
 )
 from spikelab.nn.norse import from_norse, to_norse
-from spikelab.nn.psn import PSN, MaskedPSN
+from spikelab.nn.psn import PSN
 from spikelab.nn.start import initialise
 from spikelab.nn.surrogate import ATan, Sigmoid, SuperSpike, Surrogate, Triangle
 from spikelab.nn.tracing import to_network

@@ -195,13 +195,14 @@ class CobaLIF(_Layer):
 
 
 class SlidingPSN(Sliding, _Layer):
-    """Layer of `spikelab.neurons.SlidingPSN`: arguments of the model and of `Neuron`.
+    """Layer of `spikelab.neurons.SlidingPSN`, which learns both: arguments of the model and of `Neuron`.
 
-    The weights are learnt with `learn=("weights", "v_threshold")`: one filter for the layer, or one per neuron with
-    `shape`. `layer.parallel` says which of the two forms runs; None takes the faster one.
+    It learns one filter for the layer, or one per neuron with `shape`. `layer.parallel` says which of its two forms
+    runs; None takes the faster one.
     """
 
     kind = neurons.SlidingPSN
+    learns = tuple(parameters(neurons.SlidingPSN))
 
 
 class FixedCubaLIF(_Layer):

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from spikelab.neurons.sliding_psn import SlidingPSN
 from spikelab.nn.fused import Coefficients, fused, kernel_of, named_kernel
+from spikelab.nn.gpu import has_kernel
 from spikelab.nn.neuron import LayerState, Neuron
 from spikelab.nn.primitives import TorchPrimitives
 from spikelab.nn.surrogate import Surrogate
@@ -30,7 +31,7 @@ def fire(d: Tensor, surrogate: Surrogate) -> Tensor:
     Returns:
         [T, B, *shape] 1 where d > 0, else 0.
     """
-    if d.device.type != "cpu" or d.dtype not in (torch.float32, torch.float64):
+    if d.device.type != "cpu" or not has_kernel(d):
         return TorchPrimitives(surrogate, d.dtype).spike(d)
     key = named_kernel(_COMPARISON, surrogate, d.dtype, (), (), False)
     values = {"w0": 1.0, "v_threshold": 0.0}
@@ -120,7 +121,7 @@ class Sliding(Neuron):
     def forward(self, x: Tensor, state: LayerState | None = None) -> tuple[Tensor, LayerState]:
         """Run T steps: see `Neuron.forward`."""
         model: Any = self.model
-        fast = self.use_fused and isinstance(x, Tensor) and x.device.type == "cpu" and model.order <= _RECURRENT_UP_TO
+        fast = self.use_fused and isinstance(x, Tensor) and has_kernel(x) and model.order <= _RECURRENT_UP_TO
         one_by_one = self.recurrent or self.recompute or self.relaxed is not None or self.parallel is False
         if one_by_one or (self.parallel is None and fast):
             return super().forward(x, state)

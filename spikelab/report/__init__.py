@@ -1,7 +1,8 @@
 """Plots of runs, and a self-contained HTML page that sums up a trained network. Importing it loads matplotlib."""
 
+from spikelab.report.course import dynamics
 from spikelab.report.energy import energy_bars, energy_basis, energy_section, energy_text
-from spikelab.report.neurons import dynamics, fi_curve, responses
+from spikelab.report.neurons import fi_curve, responses
 from spikelab.report.page import Picture, Section, write_page
 from spikelab.report.plots import confusion, learning_curve, potentials, raster, spike_rates
 from spikelab.report.summary import report_page

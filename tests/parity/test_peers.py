@@ -14,7 +14,7 @@ from spikelab import nn
 from spikelab.clocked import run
 from spikelab.network import Network, Population, Projection
 from spikelab.neurons import threads
-from spikelab.nn.psn import PSN, MaskedPSN
+from spikelab.nn import PSN, MaskedPSN
 from spikelab.nn.surrogate import SuperSpike, Surrogate, surrogate
 from tests.golden.peers.vectors import Case, output_gradient, read
 from tests.parity.conventions_of_peers import OURS, Ours
