@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from spikelab.neurons.sliding_psn import SlidingPSN
+from spikelab.nn.devices import has_kernel
 from spikelab.nn.fused import Coefficients, fused, kernel_of, named_kernel
-from spikelab.nn.gpu import has_kernel
 from spikelab.nn.neuron import LayerState, Neuron
 from spikelab.nn.primitives import TorchPrimitives
 from spikelab.nn.surrogate import Surrogate
