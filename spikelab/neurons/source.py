@@ -43,6 +43,14 @@ R = {distance}
 
 """
 _JIT = "@njit(error_model='numpy', nogil=True, cache=True)"
+_MOVE = f"""\
+{_JIT}
+def move(source, o, target, p, n):
+    x = source[o:o + n]
+    y = target[p:p + n]
+    for i in range(n):
+        y[i] = x[i]
+"""
 _DRIVE = f"""\
 {_JIT}
 def spikes(Z, o, index, value, n):
@@ -288,12 +296,12 @@ def {name}({self.x}, {self.c}A, {arguments}, M, block, parts):
     def _load_arrays(self) -> str:
         return f"""\
             for k in range({len(self.arrays)}):
-                q = lo % A.shape[1]
-                for i in range(n):
-                    L[({len(self.states)} + k) * R + i] = A[k, q]
-                    q += 1
-                    if q == A.shape[1]:
-                        q = 0
+                done = 0
+                while done < n:  # neuron j has column j mod P
+                    q = (lo + done) % A.shape[1]
+                    size = min(n - done, A.shape[1] - q)
+                    move(A[k], q, L, ({len(self.states)} + k) * R + done, size)
+                    done += size
 """
 
     def forward(self, name: str, parallel: bool) -> str:
@@ -304,17 +312,14 @@ def {name}({self.x}, {self.c}A, {arguments}, M, block, parts):
             self._blocks(name, "s0, z, s1, K, every", buffers, parallel)
             + f"""\
             for k in range({ns}):
-                for i in range(n):
-                    L[k * R + i] = s0[k, lo + i]
+                move(s0[k], lo, L, k * R, n)
             for t in range(z.size // M):
                 if every > 0 and t % every == 0:
                     for k in range({ns}):
-                        for i in range(n):
-                            K[t // every, k, lo + i] = L[k * R + i]
+                        move(L, k * R, K[t // every, k], lo, n)
                 forward_row({self.x}, t * M + lo, L, {self.c}z, t * M + lo, n)
             for k in range({ns}):
-                for i in range(n):
-                    s1[k, lo + i] = L[k * R + i]
+                move(L, k * R, s1[k], lo, n)
 """
         )
 
@@ -332,42 +337,37 @@ def {name}({self.x}, {self.c}A, {arguments}, M, block, parts):
             self._blocks(name, f"s0, K, GZ, gs1, {self.gx}, gs0, gA, every", buffers, parallel)
             + f"""\
             for k in range({ns}):
-                for i in range(n):
-                    L[({ns + na} + k) * R + i] = gs1[k, lo + i]
+                move(gs1[k], lo, L, ({ns + na} + k) * R, n)
             for k in range({nw}):
-                for i in range(n):
-                    L[({2 * ns + na} + k) * R + i] = gA[k, lo + i]
+                move(gA[k], lo, L, ({2 * ns + na} + k) * R, n)
             if len(K) == 0:
                 for k in range({ns}):
-                    for i in range(n):
-                        H[0, k * R + i] = s0[k, lo + i]
+                    move(s0[k], lo, H[0], k * R, n)
                 for segment in range(segments):
                     for k in range({ns}):
-                        for i in range(n):
-                            C[segment, k * block + i] = H[0, k * R + i]
+                        move(H[0], k * R, C[segment], k * block, n)
                     first = segment * every
                     if segment < segments - 1:
                         for t in range(first, first + every):
                             replay_row({self.x}, t * M + lo, L, {self.c}H, t - first, n)
                         for k in range({ns}):
-                            for i in range(n):
-                                H[0, k * R + i] = H[every, k * R + i]
+                            move(H[every], k * R, H[0], k * R, n)
             for segment in range(segments - 1, -1, -1):
                 first = segment * every
                 last = min(first + every, T)
                 for k in range({ns}):
-                    for i in range(n):
-                        H[0, k * R + i] = K[segment, k, lo + i] if len(K) > 0 else C[segment, k * block + i]
+                    if len(K) > 0:
+                        move(K[segment, k], lo, H[0], k * R, n)
+                    else:
+                        move(C[segment], k * block, H[0], k * R, n)
                 for t in range(first, last{"" if self.kept else " - 1"}):
                     replay_row({self.x}, t * M + lo, L, {self.c}H, t - first, n)
                 for t in range(last - 1, first - 1, -1):
                     backward_row({self.x}, t * M + lo, L, {self.c}H, t - first, GZ, {self.gx}, n)
             for k in range({ns}):
-                for i in range(n):
-                    gs0[k, lo + i] = L[({ns + na} + k) * R + i]
+                move(L, ({ns + na} + k) * R, gs0[k], lo, n)
             for k in range({nw}):
-                for i in range(n):
-                    gA[k, lo + i] = L[({2 * ns + na} + k) * R + i]
+                move(L, ({2 * ns + na} + k) * R, gA[k], lo, n)
 """
         )
 
@@ -396,23 +396,21 @@ def {name}(X, {self.c}A, W, z0, s0, Z, s1, U, S, found, N, parts):
                 lo = b * N + p * P
                 n = min(P, N - p * P)
                 for k in range({ns}):
-                    for i in range(n):
-                        L[k * R + i] = s0[k, lo + i]
+                    move(s0[k], lo, L, k * R, n)
 {_indented(self._load_arrays())}
             count = spikes(z0, b * N, index, value, N)
             found[b] = 0
             for t in range(Z.size // M):
                 drive(X, t * M + b * N, W, index, value, count, u, N)
                 if U.size > 0:
-                    U[t, b * N:b * N + N] = u
+                    move(u, 0, U[t], b * N, N)
                 for p in range(pieces):
                     L = LL[p]
                     lo = b * N + p * P
                     n = min(P, N - p * P)
                     if S.size > 0:
                         for k in range({ns}):
-                            for i in range(n):
-                                S[t, k, lo + i] = L[k * R + i]
+                            move(L, k * R, S[t, k], lo, n)
                     forward_row(u, p * P, L, {self.c}Z, t * M + lo, n)
                 count = spikes(Z, t * M + b * N, index, value, N)
                 found[b] += count
@@ -420,14 +418,14 @@ def {name}(X, {self.c}A, W, z0, s0, Z, s1, U, S, found, N, parts):
                 L = LL[p]
                 lo = b * N + p * P
                 for k in range({ns}):
-                    for i in range(min(P, N - p * P)):
-                        s1[k, lo + i] = L[k * R + i]
+                    move(L, k * R, s1[k], lo, min(P, N - p * P))
 """
 
     def source(self) -> str:
         """The module's text."""
         parts = [
             _PRELUDE.format(dtype=self.dtype, block=BLOCK, distance=BLOCK + 16) + exp_numba_source(self.dtype),
+            _MOVE,
             self.forward_row(),
         ]
         parts += [self.forward("forward", True), self.forward("forward_serial", False)]

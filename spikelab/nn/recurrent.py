@@ -113,7 +113,7 @@ def _recurrent(
     k, x = kernel_of(key), x.detach().contiguous()
     walk = _Walk(k, x, weight.detach(), Coefficients(scalars, arrays))
     start = walk.layout.stacked([v.detach() for v in state])
-    z, step = torch.empty_like(x), every if every > 0 else EVERY
+    z, step = walk.layout.empty(len(x)), every if every > 0 else EVERY
     segments = -(-len(x) // step)
     kept = x.new_empty((segments if every > 0 else 0, *start.shape))
     added = torch.zeros(len(kept), dtype=torch.bool)
@@ -170,7 +170,7 @@ def _recurrent_backward(
         every = EVERY  # the segments of the forward pass, so that each is run the same way
         kept, added = _again(walk, z, z0, walk.layout.stacked([v.detach() for v in state]), every)
     flat_kept, states = kept.reshape(len(kept), len(gs), neurons).numpy(), len(gs)
-    gx, gc = torch.empty_like(x), x.new_zeros((len(k.wanted), *shape))
+    gx, gc = walk.layout.empty(steps), x.new_zeros((len(k.wanted), *shape))
     u, scratch = (torch.empty((every, *shape), dtype=x.dtype) for _ in range(2))
     s = np.empty((every, states, neurons), k.dtype)
     flat_gx, flat_u, flat_gc = _flat(gx), _flat(u), gc.reshape(len(k.wanted), neurons).numpy()
