@@ -1,7 +1,7 @@
 """The operators of `recurrent` on CUDA tensors: a product and a Triton kernel per step.
 
-Input, output and a state per segment of steps are kept; the backward pass runs each segment once more for the
-drive and the state at every step. The gradient of the weights is one product over all steps.
+The drive and the state at every step are kept; with `recompute` only input and output, and the backward pass runs
+the steps once more. The gradient of the weights is one product over all steps.
 """
 
 from __future__ import annotations
@@ -11,42 +11,33 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from spikelab.neurons.kernel import EVERY
 from spikelab.nn.fused import AGAIN, arithmetic, kernel_of
-from spikelab.nn.gpu import flat, given, on, segments, start
+from spikelab.nn.gpu import flat, given, on, start
 
 __all__ = ["recurrent", "recurrent_backward"]
 
 
 class _Walk:
-    """Segments of a recurrent layer's steps, run forward: a product and a kernel per step."""
+    """A layer's steps, run forward: a product and a kernel per step."""
 
     def __init__(self, key: str, x: Tensor, weight: Tensor, arrays: Sequence[Tensor], scalars: Sequence[float]):
         self.k, self.x, self.transposed = kernel_of(key), x.detach().contiguous(), weight.detach().t()
         self.given = given(arrays, scalars, x.shape[1:])
-        self.u = torch.empty_like(self.x[:EVERY])
         self.nothing = x.new_empty(0, dtype=arithmetic(x.dtype))
 
-    def run(self, first: int, before: Tensor, z: Tensor, states: Tensor) -> None:
-        """Run the steps of `z` [n, B, N], which begin at `first`, from `states[0]`; drives go to `u`."""
-        flat_u, flat_z = flat(self.u), flat(z)
-        for j in range(len(z)):
-            torch.addmm(self.x[first + j], before, self.transposed, out=self.u[j])
-            step = [flat_u[j : j + 1]], *self.given, states[j], flat_z[j : j + 1], states[j + 1]
-            self.k.forward(*step, self.nothing, 0)
-            before = z[j]
-
-    def all(self, z0: Tensor, state: Tensor, z: Tensor, kept: Tensor) -> Tensor:
-        """Run all steps; the state at the start of each segment goes to `kept` unless it is empty. Last state."""
-        states, before = state.new_empty((EVERY + 1, *state.shape)), z0
-        states[0] = state
-        for first in range(0, len(z), EVERY):
+    def run(self, z0: Tensor, began: Tensor, z: Tensor, kept: Tensor, drive: Tensor) -> Tensor:
+        """Run all steps; drive and state before each go to `drive` and `kept` unless these are empty. Last state."""
+        now, then = began.clone(), torch.empty_like(began)
+        u = drive if len(drive) else torch.empty_like(z[:1])
+        flat_u, flat_z, before = flat(u), flat(z), z0
+        for t in range(len(z)):
+            j = t if len(drive) else 0
             if len(kept):
-                kept[first // EVERY] = states[0]
-            part = z[first : first + EVERY]
-            self.run(first, before, part, states)
-            states[0], before = states[len(part)], part[-1]
-        return states[0].clone()
+                kept[t] = now
+            torch.addmm(self.x[t], before, self.transposed, out=u[j])
+            self.k.forward([flat_u[j : j + 1]], *self.given, now, flat_z[t : t + 1], then, self.nothing, 0)
+            now, then, before = then, now, z[t]
+        return now.clone()
 
 
 def recurrent(
@@ -59,13 +50,14 @@ def recurrent(
     key: str,
     every: int,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """`spikelab::recurrent`: output, last state, state per segment; how each was run, which is always by products."""
+    """`spikelab::recurrent`: output, last state, state and drive of each step."""
     walk, began = _Walk(key, x, weight, arrays, scalars), start(state, x)
     z = torch.empty_like(walk.x)
-    kept = began.new_empty((segments(len(x), every), *began.shape))
+    n = len(x) if every > 0 else 0
+    kept, drive = began.new_empty((n, *began.shape)), torch.empty_like(walk.x[:n])
     with on(x):
-        end = walk.all(z0.detach(), began, z, kept)
-    return z, end, kept, torch.zeros(len(kept), dtype=torch.bool, device=x.device)
+        end = walk.run(z0.detach(), began, z, kept, drive)
+    return z, end, kept, drive
 
 
 def recurrent_backward(
@@ -77,7 +69,7 @@ def recurrent_backward(
     scalars: list[float],
     state: list[Tensor],
     kept: Tensor,
-    added: Tensor,
+    drive: Tensor,
     gz: Tensor,
     gs: Tensor,
     key: str,
@@ -85,29 +77,22 @@ def recurrent_backward(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """`spikelab::recurrent_backward`: gradients of input, weights, first output, coefficients, first state."""
     walk, z, z0, weight = _Walk(key, x, weight, arrays, scalars), z.detach(), z0.detach(), weight.detach()
-    steps, gx, scratch = len(x), torch.empty_like(walk.x), torch.empty_like(walk.u)
+    steps, gx = len(x), torch.empty_like(walk.x)
     now, total = gs.contiguous().clone(), torch.empty_like(walk.x[0])
     then, gc = torch.empty_like(now), now.new_zeros((len(walk.k.wanted), *x.shape[1:]))
-    states = now.new_empty((EVERY + 1, *now.shape))
-    flat_gx, flat_u, flat_total = flat(gx), flat(walk.u), total.reshape(1, -1)
     with on(x):
         if every == AGAIN:
-            kept = now.new_empty((segments(steps, EVERY), *now.shape))
-            walk.all(z0, start(state, x), torch.empty_like(z), kept)
-        for segment in range(len(kept) - 1, -1, -1):
-            first = segment * EVERY
-            n = min(EVERY, steps - first)
-            states[0] = kept[segment]
-            walk.run(first, z[first - 1] if first else z0, scratch[:n], states)
-            for t in range(first + n - 1, first - 1, -1):
-                if t + 1 < steps:
-                    torch.addmm(gz[t], gx[t + 1], weight, out=total)
-                else:
-                    total.copy_(gz[t])
-                j = t - first
-                step = [flat_u[j : j + 1]], *walk.given, states[j : j + 1], flat_total, now
-                walk.k.backward(*step, [flat_gx[t : t + 1]], then, gc, 1)
-                now, then = then, now
+            kept, drive = now.new_empty((steps, *now.shape)), torch.empty_like(walk.x)
+            walk.run(z0, start(state, x), torch.empty_like(z), kept, drive)
+        flat_gx, flat_u, flat_total = flat(gx), flat(drive), total.reshape(1, -1)
+        for t in range(steps - 1, -1, -1):
+            if t + 1 < steps:
+                torch.addmm(gz[t], gx[t + 1], weight, out=total)
+            else:
+                total.copy_(gz[t])
+            step = [flat_u[t : t + 1]], *walk.given, kept[t : t + 1], flat_total, now
+            walk.k.backward(*step, [flat_gx[t : t + 1]], then, gc, 1)
+            now, then = then, now
     gw = gx[0].t() @ z0
     gw.addmm_(gx[1:].reshape(-1, z.shape[-1]).t(), z[:-1].reshape(-1, z.shape[-1]))
     return gx, gw, gx[0] @ weight, gc, now.clone()

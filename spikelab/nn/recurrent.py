@@ -5,14 +5,14 @@ neurons that spiked, sample by sample, all steps in one kernel; a busy one multi
 by the weights, step by step. Which is faster hangs on the share of outputs that are not 0, so that
 share, counted over one segment of steps, decides how the next segment is run.
 
-Between forward and backward pass the input, the output and a state per segment are kept; the backward
-pass runs each segment once more for the drive and the state at every step. The gradient of the
-weights is one product over all steps, by the spikes alone where they are few.
+Between forward and backward pass the drive and the state at every step are kept; with `recompute`
+only input and output, and the backward pass runs the segments once more. The gradient of the weights
+is one product over all steps, by the spikes alone where they are few.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,7 +34,7 @@ def _adds(share: float, samples: int, features: int) -> bool:
     """Whether adding the weights of spiking neurons is faster than a product of the whole batch."""
     if samples < 8 or features <= 64:
         return True  # the product is not worth its call
-    return share < (0.25 if features <= 512 else 0.1)
+    return share < (0.4 if features <= 512 else 0.1)  # the weights fit the second cache, or they do not
 
 
 class _FewThreads:
@@ -113,19 +113,15 @@ def _recurrent(
     k, x = kernel_of(key), x.detach().contiguous()
     walk = _Walk(k, x, weight.detach(), Coefficients(scalars, arrays))
     start = walk.layout.stacked([v.detach() for v in state])
-    z, step = walk.layout.empty(len(x)), every if every > 0 else EVERY
-    segments = -(-len(x) // step)
-    kept = x.new_empty((segments if every > 0 else 0, *start.shape))
-    added = torch.zeros(len(kept), dtype=torch.bool)
+    z, n = walk.layout.empty(len(x)), len(x) if every > 0 else 0
+    drive, kept = walk.layout.empty(n), walk.layout.empty(n * len(start)).unflatten(0, (n, len(start)))
+    flat_kept = kept.view(n, len(start), walk.neurons).numpy()
     s, before = start.reshape(len(start), walk.neurons).numpy(), z0.detach().contiguous()
-    for segment in range(segments):
-        if every > 0:
-            kept[segment] = torch.from_numpy(s).reshape(start.shape)
-            added[segment] = walk.adds
-        first = segment * step
-        s = walk.run(first, before, s, z[first : first + step])
-        before = z[min(first + step, len(x)) - 1]
-    return z, torch.from_numpy(s).reshape(start.shape).clone(), kept, added
+    for first in range(0, len(x), EVERY):
+        part = slice(first, first + EVERY)
+        s = walk.run(first, before, s, z[part], (drive[part], flat_kept[part]) if n else None)
+        before = z[part][-1]
+    return z, torch.from_numpy(s).reshape(start.shape).clone(), kept, drive
 
 
 @_recurrent.register_fake
@@ -139,11 +135,11 @@ def _(
     key: str,
     every: int,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    segments = -(-x.shape[0] // every) if every > 0 else 0
+    n = x.shape[0] if every > 0 else 0
     z = torch.empty_like(x, memory_format=torch.contiguous_format)
     shape = (len(state), *x.shape[1:])
-    end, kept = (z.new_empty(s, dtype=arithmetic(z.dtype)) for s in (shape, (segments, *shape)))
-    return z, end, kept, z.new_empty(segments, dtype=torch.bool)
+    end, kept = (z.new_empty(s, dtype=arithmetic(z.dtype)) for s in (shape, (n, *shape)))
+    return z, end, kept, z.new_empty((n, *x.shape[1:]))
 
 
 @torch.library.custom_op("spikelab::recurrent_backward", mutates_args=(), device_types="cpu")
@@ -156,7 +152,7 @@ def _recurrent_backward(
     scalars: list[float],
     state: list[Tensor],
     kept: Tensor,
-    added: Tensor,
+    drive: Tensor,
     gz: Tensor,
     gs: Tensor,
     key: str,
@@ -165,31 +161,25 @@ def _recurrent_backward(
     k, x, z, gz, z0 = kernel_of(key), x.detach().contiguous(), z.detach(), gz.contiguous(), z0.detach().contiguous()
     weight = weight.detach()
     walk = _Walk(k, x, weight, Coefficients(scalars, arrays))
-    steps, shape, neurons = len(x), tuple(x.shape[1:]), walk.neurons
-    if every == AGAIN:
-        every = EVERY  # the segments of the forward pass, so that each is run the same way
-        kept, added = _again(walk, z, z0, walk.layout.stacked([v.detach() for v in state]), every)
-    flat_kept, states = kept.reshape(len(kept), len(gs), neurons).numpy(), len(gs)
+    steps, shape, neurons, states = len(x), tuple(x.shape[1:]), walk.neurons, len(gs)
     gx, gc = walk.layout.empty(steps), x.new_zeros((len(k.wanted), *shape))
-    u, scratch = (torch.empty((every, *shape), dtype=x.dtype) for _ in range(2))
-    s = np.empty((every, states, neurons), k.dtype)
-    flat_gx, flat_u, flat_gc = _flat(gx), _flat(u), gc.reshape(len(k.wanted), neurons).numpy()
+    flat_gx, flat_gc = _flat(gx), gc.reshape(len(k.wanted), neurons).numpy()
     a = gs.contiguous().reshape(states, neurons).numpy().copy()
     b, total = np.empty_like(a), torch.empty_like(x[0])
     flat_total = total.reshape(1, -1).numpy()
-    for segment in range(len(kept) - 1, -1, -1):
-        first = segment * every
-        n = min(every, steps - first)
-        walk.adds = bool(added[segment])
-        walk.run(first, z[first - 1] if first else z0, flat_kept[segment], scratch[:n], (u[:n], s[:n]))
+    if every == AGAIN:
+        parts = _again(walk, z, z0, walk.layout.stacked([v.detach() for v in state]))
+    else:
+        parts = iter([(0, _flat(drive), kept.view(steps, states, neurons).numpy())])
+    for first, u, s in parts:
         with _FewThreads(*shape) as threads:
-            for j in range(n - 1, -1, -1):
+            for j in range(len(u) - 1, -1, -1):
                 t = first + j
                 if t + 1 < steps:
                     torch.addmm(gz[t], gx[t + 1], weight, out=total)
                 else:
                     total.copy_(gz[t])
-                step = [flat_u[j : j + 1]], walk.c, walk.a, s[j : j + 1], flat_total, a
+                step = [u[j : j + 1]], walk.c, walk.a, s[j : j + 1], flat_total, a
                 k.backward(*step, [flat_gx[t : t + 1]], b, flat_gc, 1, threads)
                 a, b = b, a
     gw = _weight_gradient(gx, z, z0)
@@ -207,18 +197,19 @@ def _weight_gradient(g: Tensor, z: Tensor, z0: Tensor) -> Tensor:
     return first.add_(torch.from_numpy(weight_gradient(before.numpy(), found, rows.numpy(), threads)).t())
 
 
-def _again(walk: _Walk, z: Tensor, z0: Tensor, start: Tensor, every: int) -> tuple[Tensor, Tensor]:
-    """State and way of each segment, made anew."""
-    segments = -(-len(z) // every)
-    kept, added = z.new_empty((segments, *start.shape)), torch.zeros(segments, dtype=torch.bool)
-    s, scratch = start.reshape(len(start), walk.neurons).numpy(), torch.empty_like(z[:every])
-    for segment in range(segments):
-        kept[segment] = torch.from_numpy(s).reshape(start.shape)
-        added[segment] = walk.adds
-        first = segment * every
-        n = min(every, len(z) - first)
-        s = walk.run(first, z[first - 1] if first else z0, s, scratch[:n])
-    return kept, added
+def _again(walk: _Walk, z: Tensor, z0: Tensor, start: Tensor) -> Iterator[tuple[int, Array, Array]]:
+    """Drive and states of each segment, made anew, the last segment first."""
+    begins = []
+    s, u = start.reshape(len(start), walk.neurons).numpy(), torch.empty_like(z[:EVERY])
+    scratch, kept = torch.empty_like(u), np.empty((EVERY, *s.shape), s.dtype)
+    for first in range(0, len(z), EVERY):
+        begins.append((first, z[first - 1] if first else z0, s, walk.adds))
+        s = walk.run(first, begins[-1][1], s, scratch[: len(z) - first])
+    for first, before, s, adds in reversed(begins):
+        n = min(EVERY, len(z) - first)
+        walk.adds = adds  # the way it was run, for sums in another order may differ
+        walk.run(first, before, s, scratch[:n], (u[:n], kept[:n]))
+        yield first, _flat(u[:n]), kept[:n]
 
 
 @_recurrent_backward.register_fake
@@ -231,7 +222,7 @@ def _(
     scalars: list[float],
     state: list[Tensor],
     kept: Tensor,
-    added: Tensor,
+    drive: Tensor,
     gz: Tensor,
     gs: Tensor,
     key: str,
@@ -244,20 +235,20 @@ def _(
 
 def _setup(ctx: Any, inputs: Any, output: Any) -> None:
     x, weight, z0, arrays, ctx.scalars, state, ctx.key, ctx.every = inputs
-    z, _, kept, added = output
+    z, _, kept, drive = output
     ctx.arrays, ctx.states = len(arrays), len(state)
     ctx.set_materialize_grads(False)
-    ctx.save_for_backward(x, z, weight, z0, kept, added, *arrays, *(state if ctx.every == AGAIN else ()))
-    ctx.mark_non_differentiable(kept, added)
+    ctx.save_for_backward(x, z, weight, z0, kept, drive, *arrays, *(state if ctx.every == AGAIN else ()))
+    ctx.mark_non_differentiable(kept, drive)
 
 
 def _backward(ctx: Any, gz: Tensor | None, gs: Tensor | None, *_: Any) -> Any:
-    x, z, weight, z0, kept, added, *rest = ctx.saved_tensors
+    x, z, weight, z0, kept, drive, *rest = ctx.saved_tensors
     gz = torch.zeros_like(z) if gz is None else gz
     gs = gz.new_zeros((ctx.states, *z.shape[1:]), dtype=arithmetic(z.dtype)) if gs is None else gs
     arrays, state = rest[: ctx.arrays], rest[ctx.arrays :]
     gx, gw, gz0, gc, start = _recurrent_backward(
-        x, z, weight, z0, arrays, ctx.scalars, state, kept, added, gz, gs, ctx.key, ctx.every
+        x, z, weight, z0, arrays, ctx.scalars, state, kept, drive, gz, gs, ctx.key, ctx.every
     )
     none: list[Any] | None = None if ctx.scalars else []  # the structure that torch expects of an empty list
     return gx, gw, gz0, spread(kernel_of(ctx.key), arrays, gc), none, list(start.unbind(0)), None, None
@@ -293,6 +284,6 @@ def fused_recurrent(
         UnsupportedError: an input has a forward-mode tangent.
     """
     only_backward(x, weight, z0, *c.arrays, *state)
-    every = 0 if not torch.is_grad_enabled() else AGAIN if recompute else EVERY
+    every = 0 if not torch.is_grad_enabled() else AGAIN if recompute else 1  # steps between kept states
     z, end, _, _ = _recurrent(x, weight, z0, c.arrays, c.scalars, list(state), key, every)
     return z, end

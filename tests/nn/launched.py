@@ -56,8 +56,9 @@ def launches(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         ((2, 64), torch.float32, {"learn": "v_threshold"}, 2),
         ((1, 1), torch.float32, {}, 2),
         ((3, 1), torch.bfloat16, {"learn": "v_threshold", "recompute": True}, 3),
-        ((2, 3), torch.float32, {"recurrent": True}, 3 * 4),
-        ((2, 8), torch.bfloat16, {"recurrent": True, "learn": "v_threshold"}, 3 * 4),
+        ((2, 3), torch.float32, {"recurrent": True}, 2 * 4),
+        ((2, 8), torch.bfloat16, {"recurrent": True, "learn": "v_threshold"}, 2 * 4),
+        ((2, 3), torch.float32, {"recurrent": True, "recompute": True}, 3 * 4),
     ],
 )
 def test_a_launch_compiles(
