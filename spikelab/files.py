@@ -12,7 +12,7 @@ from typing import Any
 
 from spikelab.errors import FormatError
 
-__all__ = ["check_place", "file_name", "make_folder", "whole_file"]
+__all__ = ["check_place", "file_name", "file_size", "make_folder", "whole_file"]
 
 _KINDS = {
     stat.S_IFDIR: "a folder",
@@ -37,6 +37,23 @@ def file_name(path: Any) -> str:
     if not isinstance(name, str) or not name or "\0" in name:
         raise FormatError(repr(path), "is no file name; expected text or a Path, as in 'model.nir'; pass one")
     return name
+
+
+def file_size(path: str | os.PathLike[str]) -> int:
+    """Size of a file [bytes].
+
+    Raises:
+        FormatError: there is none, or it is no regular file.
+    """
+    name = file_name(path)
+    try:
+        found = os.stat(name)
+    except OSError as error:
+        raise FormatError(name, f"cannot be read ({error.strerror}); expected a file; check the path") from error
+    if not stat.S_ISREG(found.st_mode):
+        kind = _KINDS.get(stat.S_IFMT(found.st_mode), "no regular file")
+        raise FormatError(name, f"found {kind}; expected a regular file; check the path")
+    return found.st_size
 
 
 @contextmanager

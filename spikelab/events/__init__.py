@@ -1,28 +1,38 @@
-"""Events: recordings of event sensors, their files, and frames made from them. NumPy only.
+"""Events: recordings of event sensors, their files, and frames made from them. NumPy and Numba only.
 
-One file: `read`, `info`. Arrays: `bin_events`, `pool_events`. Labelled sets: `spikelab.dataset(name)` (in `dataset`),
-or `Recordings` of any files and `Frames.of(recordings, dt, steps)`. Each format is a module of its own with
-`read`, and `write` where that loses nothing: `aedat4`, `nmnist`, `nmnist_set`, `shd`, `packed`.
+One file: `read`, `stream`, `extras`, `info`, `write`, in each format of `FORMATS`, a module each. Arrays: `bin_events`,
+`pool_events`. Labelled sets: `spikelab.dataset(name)` (in `dataset`), or `Recordings` of any files (`nmnist_set`,
+`shd`, `packed`) and `Frames.of(recordings, dt, steps)`.
 """
 
 from spikelab.events.array import EVENT, Events
-from spikelab.events.files import detect, info, read
+from spikelab.events.faults import Errors
+from spikelab.events.files import FORMATS, detect, extras, info, read, stream, write
 from spikelab.events.frames import Frames
 from spikelab.events.recordings import Recordings
+from spikelab.events.source import IMU, TRIGGER, Extras
 from spikelab.events.steps import step_edges, steps_needed
 from spikelab.events.transform import bin_events, count_late, pool_events
 
 __all__ = [
     "EVENT",
+    "FORMATS",
+    "IMU",
+    "TRIGGER",
+    "Errors",
     "Events",
+    "Extras",
     "Frames",
     "Recordings",
     "bin_events",
     "count_late",
     "detect",
+    "extras",
     "info",
     "pool_events",
     "read",
     "step_edges",
     "steps_needed",
+    "stream",
+    "write",
 ]

@@ -9,12 +9,11 @@ killed: then the packets run to the end of the file. Flatbuffers are parsed here
 from __future__ import annotations
 
 import struct
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Final, NamedTuple
 from xml.etree import ElementTree
 
 import numpy as np
@@ -22,10 +21,12 @@ from numpy.typing import NDArray
 
 from spikelab.errors import FormatError, UnsupportedError, unknown_name
 from spikelab.events import flatbuffer
-from spikelab.events.array import EVENT, Events
+from spikelab.events.array import EVENT
 from spikelab.events.codecs import CodecError, unpack
+from spikelab.events.faults import Faults
+from spikelab.events.source import BLOCK, Extras, Format
 
-__all__ = ["MAGIC", "read"]
+__all__ = ["FORMAT", "MAGIC", "open_aedat4"]
 
 MAGIC = b"#!AER-DAT4.0\r\n"
 _CODECS = {0: "none", 1: "lz4", 2: "lz4", 3: "zstd", 4: "zstd"}  # dv-processing, IOHeader.fbs
@@ -50,30 +51,80 @@ class _Packet(NamedTuple):
     size: int
 
 
-def read(
-    path: str | PathLike[str], stream: int | None = None, errors: Literal["strict", "truncate"] = "strict"
-) -> Events:
-    """Read the events of an AEDAT 4 file. Frames, IMU samples and triggers are left alone.
+@dataclass(frozen=True, eq=False)
+class _Recording:
+    path: str | PathLike[str]
+    faults: Faults
+    data: bytes
+    header: _Header
+    stream: int
+    given: tuple[int, ...] | None
+    sorted: bool
+
+    @property
+    def shape(self) -> tuple[int, ...] | None:
+        return self.given or self.header.streams[self.stream][1]
+
+    def blocks(self) -> Iterator[NDArray[np.void]]:
+        counts: dict[_Packet, int] = {}
+        offset, kept, last = self.header.start, 0, None
+        try:
+            for packet in _packets(self.path, self.data, self.header):
+                if packet.stream == self.stream:
+                    elements = _decode(self.path, self.data, packet, self.header.codec)
+                    _check(self.path, packet, elements, self.shape, last if self.sorted else None)
+                    counts[packet] = len(elements)
+                    if len(elements):
+                        last = int(elements["t"][-1])
+                        for start in range(0, len(elements), BLOCK):
+                            yield elements[start : start + BLOCK]
+                    kept += len(elements)
+                offset = packet.offset + packet.size
+            index = _read_index(self.path, self.data, self.header)
+            # Some recorders leave the number of elements at 0.
+            if index is not None and counts != {
+                p: n or counts.get(p) for p, n in index.items() if p.stream == self.stream
+            }:
+                raise FormatError(
+                    self.path,
+                    f"found packets of stream {self.stream} that differ from the index; expected the same; the file "
+                    "is damaged",
+                    self.header.table,
+                )
+        except FormatError as error:
+            if self.faults.errors == "strict":
+                raise
+            self.faults.meet(error.args[0], error.offset or 0)
+            self.faults.leave(len(self.data) - offset)
+        self.faults.report(kept)
+
+    def extras(self) -> Extras:
+        return Extras.none()
+
+
+def open_aedat4(
+    path: str | PathLike[str],
+    faults: Faults,
+    shape: tuple[int, ...] | None = None,
+    sorted: bool = True,
+    stream: int | None = None,
+) -> _Recording:
+    """Open an AEDAT 4 file; see `Opener`. Times are absolute (Unix us).
 
     Args:
         path: the file.
+        faults: what to do with damage; `"truncate"` is for files whose recorder was killed while it wrote.
+        shape: sensor's shape; None takes that of the header.
+        sorted: whether to refuse times that run backwards.
         stream: id of the event stream; None takes the only one.
-        errors: `"strict"` refuses a damaged file; `"truncate"` takes the events before the damage and warns,
-            with the byte and the number of events and bytes: for files whose recorder was killed while it wrote.
-
-    Returns:
-        Events with absolute times (Unix us). The sensor's shape comes from the header, or where that is silent,
-        from the largest coordinates.
 
     Raises:
-        FormatError: not AEDAT 4, cut, damaged, or without events.
+        FormatError: not AEDAT 4, a damaged header, or no stream of events.
         UnsupportedError: several event streams and none chosen, or no stream of that id.
 
     Source:
         iniVation, dv-processing 1.7, IOHeader.fbs, FileDataTable.fbs, events.fbs.
     """
-    if errors not in ("strict", "truncate"):
-        raise unknown_name("errors", errors, ["strict", "truncate"])
     try:
         data = Path(path).read_bytes()
     except OSError as error:
@@ -81,39 +132,7 @@ def read(
             path, f"cannot be read ({error.strerror}); expected an AEDAT 4 file; check the path"
         ) from error
     header = _read_header(path, data)
-    chosen = _choose(path, header, stream)
-    shape = header.streams[chosen][1]
-    parts: list[NDArray[np.void]] = []
-    counts: dict[_Packet, int] = {}
-    offset = header.start
-    try:
-        for packet in _packets(path, data, header):
-            if packet.stream == chosen:
-                elements = _decode(path, data, packet, header.codec)
-                _check(path, packet, elements, shape, int(parts[-1]["t"][-1]) if parts else None)
-                counts[packet] = len(elements)
-                parts += [elements] if len(elements) else []
-            offset = packet.offset + packet.size
-        index = _read_index(path, data, header)
-        # Some recorders leave the number of elements at 0.
-        if index is not None and counts != {p: n or counts.get(p) for p, n in index.items() if p.stream == chosen}:
-            raise FormatError(
-                path,
-                f"found packets of stream {chosen} that differ from the index; expected the same; the file is damaged",
-                header.table,
-            )
-    except FormatError as error:
-        if errors == "strict":
-            raise
-        kept, lost = sum(map(len, parts)), len(data) - offset
-        warnings.warn(
-            f"{error}; kept the {kept} events before byte {offset}, left the {lost} bytes after it", stacklevel=2
-        )
-    array = np.concatenate(parts) if parts else np.zeros(0, EVENT)
-    if shape is None:
-        shape = (int(array["x"].max()) + 1, int(array["y"].max()) + 1) if len(array) else (1, 1)
-    array.flags.writeable = False
-    return Events(array, shape)
+    return _Recording(path, faults, data, header, _choose(path, header, stream), shape, sorted)
 
 
 def _read_header(path: str | PathLike[str], data: bytes) -> _Header:
@@ -214,7 +233,7 @@ def _decode(path: str | PathLike[str], data: bytes, packet: _Packet, codec: str)
 
 
 def _check(
-    path: str | PathLike[str], packet: _Packet, array: NDArray[np.void], shape: tuple[int, int] | None, last: int | None
+    path: str | PathLike[str], packet: _Packet, array: NDArray[np.void], shape: tuple[int, ...] | None, last: int | None
 ) -> None:
     """Refuse events outside the sensor, or out of order."""
     if not len(array):
@@ -265,3 +284,7 @@ def _read_index(path: str | PathLike[str], data: bytes, header: _Header) -> dict
             header.table,
         ) from error
     return index
+
+
+FORMAT: Final = Format("aedat4", "AEDAT 4", (".aedat4",), open_aedat4, starts=(MAGIC,), options=("stream",))
+"""Known by its first bytes."""

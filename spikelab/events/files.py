@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from os import PathLike
 from pathlib import Path
+from typing import Any, Final
 
-from spikelab.errors import FormatError
+from spikelab.errors import FormatError, ShapeError, UnsupportedError, unknown_name
 from spikelab.events import aedat4, hdf5, nmnist, nmnist_set, packed, shd
-from spikelab.events.array import Events
+from spikelab.events.array import Events, must_be_events, sensor_shape, whole_us
+from spikelab.events.chunks import by_count, by_window, collect
+from spikelab.events.faults import Errors, Faults
 from spikelab.events.recordings import Recordings
+from spikelab.events.source import Extras, Format, Source
+from spikelab.events.steps import step_us
 from spikelab.files import file_name
+from spikelab.units import Quantity
 
-__all__ = ["detect", "info", "read"]
+__all__ = ["FORMATS", "detect", "extras", "info", "read", "stream", "write"]
 
-_READERS = {
-    "aedat4": aedat4.read,
+FORMATS: Final[dict[str, Format]] = {one.name: one for one in (aedat4.FORMAT, nmnist.FORMAT)}
+"""Every format of a single recording, by name."""
+_SETS: Final[dict[str, Callable[[Any], Recordings]]] = {
     "shd": shd.read,
     "packed": packed.read,
-    "nmnist": nmnist.read,
     "nmnist-set": nmnist_set.read,
 }
 _FOREIGN = {  # known by their first bytes, but not read
-    b"#!AER-DAT": "AEDAT 1 to 3",
-    b"% ": "Prophesee RAW or DAT",
-    b"Event Stream": "Event Stream",
-    b"SQLite format 3": "a ROS 2 bag or another SQLite file",
-    b"\x89MCAP": "MCAP",
-    b"MATLAB 5.0": "MATLAB",
     b"\x93NUMPY": "a NumPy array",
     b"\x1f\x8b": "gzip",
     b"\x89PNG": "PNG",
@@ -34,24 +35,166 @@ _FOREIGN = {  # known by their first bytes, but not read
 }
 
 
-def read(path: str | PathLike[str]) -> Events | Recordings:
+def read(
+    path: str | PathLike[str],
+    *,
+    format: str | None = None,
+    errors: Errors = "strict",
+    shape: tuple[int, ...] | None = None,
+    sort: bool = False,
+    **options: Any,
+) -> Events | Recordings:
     """Read an event file, or a labelled set of recordings.
 
+    Polarity is True for ON, a rise of brightness; x grows to the right and y downwards as the sensor's maker counts
+    them (jAER's order for AEDAT 1 and 2). Times are int64 [us] with every wrap of the file's counter undone.
+
     Args:
-        path: AEDAT 4, N-MNIST .bin; or a set: SHD-layout or packed HDF5, a folder or .zip of N-MNIST .bin files.
+        path: the file, or the folder of a set.
+        format: name of the format, a key of `FORMATS`; None looks at content, then at the end of the name.
+        errors: `"strict"` refuses a damaged file; `"truncate"` takes the events before the damage; `"skip"` also goes
+            on at the next sound place behind it; both warn of what was left out, with the byte.
+        shape: (width, height) of the sensor; None takes what the file says, else what its events span.
+        sort: put events in order of time where the file's are not (stable); False refuses such a file.
+        options: of the format: `stream` (AEDAT 4: id of the event stream), ...
 
     Returns:
-        Events of a single recording, Recordings of a set. For options (a stream, the sensor's shape) call `read` of
-        the format's module.
+        Events of a single recording, Recordings of a set.
 
     Raises:
         FormatError: missing, empty, cut, damaged, or of a format that is not read; it names what was found.
+        UnsupportedError: an unknown format or option.
     """
-    return _READERS[detect(path)](path)  # type: ignore[operator,no-any-return]
+    kind = _kind(path, format)
+    if kind in _SETS:
+        if (errors, shape, sort, options) != ("strict", None, False, {}):
+            raise UnsupportedError(
+                f"read: found options for {file_name(path)}, a set ({kind}); expected none; call read of the format's "
+                "module"
+            )
+        return _SETS[kind](path)
+    return collect(_open(path, kind, errors, shape, not sort, options), sort)
+
+
+def stream(
+    path: str | PathLike[str],
+    *,
+    window: Quantity | None = None,
+    count: int | None = None,
+    start_us: int = 0,
+    format: str | None = None,
+    errors: Errors = "strict",
+    shape: tuple[int, ...] | None = None,
+    **options: Any,
+) -> Iterator[Events]:
+    """Read a recording piece by piece, for files larger than memory.
+
+    Where neither the file nor `shape` says how large the sensor is, the file is read twice.
+
+    Args:
+        path: the file.
+        window: [s] length of a piece, or a string with a unit; windows start at `start_us` plus multiples of it,
+            and one without events is given too, empty, between the first event and the last.
+        count: or the number of events of a piece; the last one may have fewer.
+        start_us: [us] where one of the windows starts.
+        format: as `read`.
+        errors: as `read`.
+        shape: as `read`.
+        options: as `read`.
+
+    Returns:
+        An iterator of Events; joined, they are those that `read` gives.
+
+    Raises:
+        FormatError: as `read`; damage is met when its piece is asked for.
+        ShapeError: not exactly one of `window` and `count`, or a count below 1.
+        UnsupportedError: an unknown format or option, or a set of recordings.
+        UnitError: `window` is not a duration above zero.
+    """
+    if (window is None) == (count is None):
+        raise ShapeError(f"stream: found window={window!r} and count={count!r}; expected one of them; pass one")
+    kind = _kind(path, format)
+    if kind in _SETS:
+        raise UnsupportedError(
+            f"stream: found {file_name(path)}, a set of recordings; expected one recording; iterate over read(path)"
+        )
+    if count is not None:
+        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+            raise ShapeError(f"stream: found count={count!r}; expected a whole number above 0; pass count=50_000, say")
+        return by_count(_open(path, kind, errors, shape, True, options), count)
+    assert window is not None
+    length = step_us(window)
+    if length != int(length):
+        raise ShapeError(f"stream: found window={window!r}; expected whole microseconds; pass '10 ms', say")
+    start = whole_us(start_us, "stream: start_us")
+    return by_window(_open(path, kind, errors, shape, True, options), int(length), start)
+
+
+def extras(path: str | PathLike[str], *, format: str | None = None, errors: Errors = "strict") -> Extras:
+    """Read what a file holds beside its events: external triggers, IMU samples, frames.
+
+    Raises:
+        FormatError: as `read`.
+    """
+    kind = _kind(path, format)
+    return Extras.none() if kind in _SETS else _open(path, kind, errors, None, True, {}).extras()
+
+
+def write(events: Events, path: str | PathLike[str], *, format: str | None = None, **options: Any) -> None:
+    """Write events to a file, under a temporary name first; `read` gives the same events back.
+
+    Args:
+        events: the events.
+        path: the file; the end of its name chooses the format where `format` is None.
+        format: name of the format.
+        options: those of `write` in the format's module.
+
+    Raises:
+        UnsupportedError: the format is unknown, cannot be written, or cannot hold these events (each reason is named).
+        FormatError: the place cannot be written to.
+    """
+    must_be_events(events, "write")
+    able = {name: one for name, one in FORMATS.items() if one.write is not None}
+    if format is None:
+        suffix = Path(file_name(path)).suffix.lower()
+        format = next((name for name, one in able.items() if suffix in one.suffixes), None)
+        if format is None:
+            known = ", ".join(f"{one.suffixes[0]} ({one.title})" for one in able.values())
+            raise UnsupportedError(
+                f"write: found the file name {file_name(path)!r}; expected one that ends in {known}; or pass format="
+            )
+    if format not in able:
+        raise unknown_name("format", format, able)
+    able[format].write(events, path, **options)
+
+
+def _open(
+    path: str | PathLike[str],
+    kind: str,
+    errors: Errors,
+    shape: tuple[int, ...] | None,
+    ordered: bool,
+    options: dict[str, Any],
+) -> Source:
+    one = FORMATS[kind]
+    for name in options:
+        if name not in one.options:
+            raise unknown_name(f"option of {one.title}", name, one.options)
+    return one.open(
+        path, Faults(path, errors), shape=None if shape is None else sensor_shape(shape), sorted=ordered, **options
+    )
+
+
+def _kind(path: str | PathLike[str], format: str | None) -> str:
+    if format is None:
+        return detect(path)
+    if format not in FORMATS and format not in _SETS:
+        raise unknown_name("format", format, [*FORMATS, *_SETS])
+    return format
 
 
 def detect(path: str | PathLike[str]) -> str:
-    """Name the format of a file: `"aedat4"`, `"shd"`, `"packed"`, `"nmnist"` or `"nmnist-set"`.
+    """Name the format of a file: a key of `FORMATS`, or that of a set: `"shd"`, `"packed"`, `"nmnist-set"`.
 
     Raises:
         FormatError: as `read`.
@@ -66,8 +209,9 @@ def detect(path: str | PathLike[str]) -> str:
         raise FormatError(path, f"cannot be read ({error.strerror}); expected an event file; check the path") from error
     if not head:
         raise FormatError(path, "found an empty file; expected events; copy it again", 0)
-    if head.startswith(aedat4.MAGIC):
-        return "aedat4"
+    for one in FORMATS.values():
+        if head.startswith(one.starts):
+            return one.name
     if head.startswith(hdf5.SIGNATURE) and path.suffix.lower() == ".nir":
         raise FormatError(
             path, "found a NIR network; expected a recording; read it with spikelab.read, or run it with `spikelab run`"
@@ -90,14 +234,15 @@ def detect(path: str | PathLike[str]) -> str:
         )
     if head.startswith((b"PK\3\4", b"PK\5\6")):
         return "nmnist-set"
-    known = "AEDAT 4, SHD-layout HDF5, N-MNIST .bin, or a .zip or folder of .bin files"
+    known = f"{', '.join(one.title for one in FORMATS.values())}, SHD-layout HDF5, or a .zip or folder of .bin files"
     for start, name in _FOREIGN.items():
         if head.startswith(start):
             raise FormatError(
                 path, f"found {name}; expected {known}; convert it, or pass its columns to Events.from_columns", 0
             )
-    if path.suffix.lower() == ".bin":
-        return "nmnist"
+    for one in FORMATS.values():
+        if not one.starts and path.suffix.lower() in one.suffixes:
+            return one.name
     raise FormatError(path, f"found bytes {head[:8]!r} and the name {path.name!r}; expected {known}; check the file", 0)
 
 
@@ -122,7 +267,7 @@ def info(path: str | PathLike[str]) -> dict[str, int | str | None]:
         (2, 1, 9, 'nmnist')
     """
     kind = detect(path)
-    found = _READERS[kind](path)  # type: ignore[operator]
+    found = read(path, format=kind)
     width, height = found.shape if len(found.shape) == 2 else (found.shape[0], 1)
     result: dict[str, int | str | None] = {"format": kind, "width": width, "height": height}
     count = on = 0

@@ -1,4 +1,4 @@
-"""N-MNIST .bin: 5 bytes per event.
+"""N-MNIST .bin, also that of N-Caltech101: 5 bytes per event.
 
 A record is x, y, and 24 bits big-endian: polarity, then 23 bits of time in us. A record with y = 240 is no
 event: it adds 2**13 us to its own and all later times (Orchard et al., Converting static image datasets to
@@ -8,44 +8,69 @@ There is no magic number and no checksum, so damage shows only in the length, th
 
 from __future__ import annotations
 
-from os import PathLike, fspath
-from pathlib import Path
+from collections.abc import Iterator
+from dataclasses import dataclass
+from os import PathLike
+from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spikelab.errors import FormatError, ShapeError, UnsupportedError, Violation
-from spikelab.events.array import EVENT, Events, must_be_events, sensor_shape
-from spikelab.files import whole_file
+from spikelab.events.array import Events, must_be_events, sensor_shape
+from spikelab.events.faults import Faults
+from spikelab.events.source import Extras, Format
+from spikelab.events.words import decode, fresh_state
+from spikelab.files import file_size, whole_file
 
-__all__ = ["NMNIST", "decode", "encode", "read", "write"]
+__all__ = ["FORMAT", "NMNIST", "encode", "open_bin", "write"]
 
-NMNIST = (34, 34)
+NMNIST: Final = (34, 34)
 """(width, height) of the N-MNIST sensor cut-out."""
 _OVERFLOW_Y = 240
 _OVERFLOW_US = 1 << 13
 _RECORD = 5
 
 
-def read(path: str | PathLike[str], shape: tuple[int, int] = NMNIST) -> Events:
-    """Read one .bin file.
+@dataclass(frozen=True)
+class _Bin:
+    path: str | PathLike[str]
+    faults: Faults
+    shape: tuple[int, ...]
+    sorted: bool
+    contents: bytes | None = None
 
-    Args:
-        path: the file.
-        shape: (width, height) of the sensor, 34 x 34 for N-MNIST; the file does not say.
+    def blocks(self) -> Iterator[NDArray[np.void]]:
+        from spikelab.events.nmnist_kernel import records, resume
 
-    Returns:
-        The events; overflow records are used and left out.
+        state = fresh_state(self.shape, self.sorted, own=1)
+        return decode(self.path, 0, records, state, self.faults, _RECORD, _RECORD, resume, {}, self.contents)
+
+    def extras(self) -> Extras:
+        return Extras.none()
+
+
+def open_bin(
+    path: str | PathLike[str],
+    faults: Faults,
+    shape: tuple[int, ...] | None = None,
+    sorted: bool = True,
+    contents: bytes | None = None,
+) -> _Bin:
+    """Open one .bin file; see `Opener`.
+
+    The file does not say the sensor's shape: None means 34 x 34. `contents` are its bytes where it lies in an archive.
 
     Raises:
-        FormatError: the file is missing, empty or cut, a coordinate lies outside the sensor, or time runs backwards.
+        FormatError: missing or empty.
+        ShapeError: `shape` has one axis.
     """
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise FormatError(
-            path, f"cannot be read ({error.strerror}); expected an N-MNIST .bin file; check the path"
-        ) from error
-    return decode(data, fspath(path), shape)
+    shape = sensor_shape(shape or NMNIST)
+    if len(shape) != 2:
+        raise ShapeError(f"N-MNIST .bin: found shape={shape!r}; expected (width, height); pass shape=(34, 34), say")
+    if not (file_size(path) if contents is None else contents):
+        raise FormatError(path, "found an empty file; expected records of 5 bytes; copy it again", 0)
+    return _Bin(path, faults, shape, sorted, contents)
 
 
 def write(events: Events, path: str | PathLike[str]) -> None:
@@ -59,6 +84,7 @@ def write(events: Events, path: str | PathLike[str]) -> None:
 
     Example:
         >>> import tempfile
+        >>> from spikelab.events import read
         >>> one = Events.from_columns(t=[10_000_000], x=[3], y=[4], p=[0], shape=(34, 34))
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     write(one, f"{folder}/a.bin")
@@ -68,49 +94,6 @@ def write(events: Events, path: str | PathLike[str]) -> None:
     data = encode(events)
     with whole_file(path) as temporary:
         temporary.write_bytes(data)
-
-
-def decode(data: bytes, name: str, shape: tuple[int, int] = NMNIST) -> Events:
-    """Turn the bytes of a .bin file into events; `name` is for errors. Raises as `read`."""
-    if len(sensor_shape(shape)) != 2:
-        raise ShapeError(f"N-MNIST .bin: found shape={shape!r}; expected (width, height); pass shape=(34, 34), say")
-    if not data:
-        raise FormatError(name, "found an empty file; expected records of 5 bytes; copy it again", 0)
-    if len(data) % _RECORD:
-        whole = len(data) // _RECORD * _RECORD
-        raise FormatError(
-            name,
-            f"found {len(data) - whole} bytes after the last whole record; expected records of 5 bytes; the file is "
-            "cut or foreign",
-            whole,
-        )
-    raw = np.frombuffer(data, np.uint8).reshape(-1, _RECORD)
-    overflow = raw[:, 1] == _OVERFLOW_Y
-    t = (raw[:, 2].astype(np.int64) & 127) << 16 | raw[:, 3].astype(np.int64) << 8 | raw[:, 4]
-    t += np.cumsum(overflow) * _OVERFLOW_US
-    for axis, limit, column in (("x", shape[0], raw[:, 0]), ("y", shape[1], raw[:, 1])):
-        outside = (column >= limit) & ~overflow
-        if outside.any():
-            k = int(np.argmax(outside))
-            raise FormatError(
-                name,
-                f"found {axis} = {column[k]} in record {k}; expected 0 to {limit - 1}; the file is damaged or "
-                "foreign, or pass the sensor's shape",
-                k * _RECORD,
-            )
-    kept = np.flatnonzero(~overflow)
-    array = np.empty(len(kept), EVENT)
-    array["t"], array["x"], array["y"], array["p"] = t[kept], raw[kept, 0], raw[kept, 1], raw[kept, 2] >> 7
-    back = np.flatnonzero(array["t"][1:] < array["t"][:-1])
-    if len(back):
-        k = int(kept[back[0] + 1])
-        raise FormatError(
-            name,
-            f"found time {t[k]} us after a later one in record {k}; expected sorted times; the file is damaged or "
-            "foreign",
-            k * _RECORD,
-        )
-    return Events(array, shape)
 
 
 def encode(events: Events) -> bytes:
@@ -165,3 +148,7 @@ def encode(events: Events) -> bytes:
         [events.x, events.y, events.p.astype(np.int64) << 7 | low >> 16, low >> 8 & 255, low & 255], axis=1
     )
     return raw.tobytes()
+
+
+FORMAT: Final = Format("nmnist", "N-MNIST .bin", (".bin",), open_bin, write=write)
+"""Known by the end of its name alone."""

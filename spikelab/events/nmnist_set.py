@@ -16,6 +16,8 @@ import numpy as np
 from spikelab.errors import FormatError
 from spikelab.events import nmnist
 from spikelab.events.array import Events
+from spikelab.events.chunks import collect
+from spikelab.events.faults import Faults
 from spikelab.events.recordings import Opened, Recordings
 
 __all__ = ["read"]
@@ -84,15 +86,19 @@ def _recordings(
     )
 
 
+def _one(path: str | PathLike[str], shape: tuple[int, int], contents: bytes | None = None) -> Events:
+    return collect(nmnist.open_bin(path, Faults(path), shape, contents=contents))
+
+
 @contextmanager
 def _open_folder(path: Path, shape: tuple[int, int], names: Sequence[str]) -> Iterator[Callable[[int], Events]]:
-    yield lambda k: nmnist.read(path / names[k], shape)
+    yield lambda k: _one(path / names[k], shape)
 
 
 @contextmanager
 def _open_zip(path: Path, shape: tuple[int, int], names: Sequence[str]) -> Iterator[Callable[[int], Events]]:
     with _archive(path) as archive:
-        yield lambda k: nmnist.decode(_member(path, archive, names[k]), f"{fspath(path)}/{names[k]}", shape)
+        yield lambda k: _one(f"{fspath(path)}/{names[k]}", shape, _member(path, archive, names[k]))
 
 
 @contextmanager

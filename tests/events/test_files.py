@@ -80,14 +80,9 @@ def test_damage_is_one_error_with_the_path(name: str, damage: str, seeds: dict[s
 @pytest.mark.parametrize(
     ("name", "data", "found"),
     [
-        ("a.raw", b"% evt 3.0\n", "Prophesee RAW or DAT"),
-        ("a.aedat", b"#!AER-DAT2.0\r\n", "AEDAT 1 to 3"),
-        ("a.es", b"Event Stream\2\0\0", "Event Stream"),
-        ("a.db3", b"SQLite format 3\0", "a ROS 2 bag"),
-        ("a.mat", b"MATLAB 5.0 MAT-file", "MATLAB"),
         ("a.gz", b"\x1f\x8b\x08", "gzip"),
         ("a.bin", b"\x93NUMPY", "a NumPy array"),
-        ("a.txt", b"0.1 3 4 1\n", "bytes b'0.1 3 4 ' and the name 'a.txt'"),
+        ("a.doc", b"0.1 3 4 1\n", "bytes b'0.1 3 4 ' and the name 'a.doc'"),
     ],
 )
 def test_a_foreign_file_is_named(name: str, data: bytes, found: str, tmp_path: Path) -> None:
@@ -95,7 +90,7 @@ def test_a_foreign_file_is_named(name: str, data: bytes, found: str, tmp_path: P
     with pytest.raises(FormatError) as caught:
         read(tmp_path / name)
     assert f"found {found}" in str(caught.value)
-    assert "expected AEDAT 4, SHD-layout HDF5, N-MNIST .bin" in str(caught.value)
+    assert "expected AEDAT 4, N-MNIST .bin, " in str(caught.value)
 
 
 def test_hdf5_of_another_layout_is_named(tmp_path: Path) -> None:

@@ -1,0 +1,143 @@
+"""Formats that are a run of small records: a compiled kernel turns bytes into events, this file feeds it.
+
+A kernel is one Numba function `kernel(data, begin, end, state, out) -> (place, count, code)`. It decodes whole
+records of `data[begin:end]` into `out` and stops at the first byte that it cannot use: because no whole record
+is left or `out` is full (code 0), or at a fault (a code above 0). `state` is an int64 array that carries over: the
+first four numbers mean the same for every kernel (`LAST`, `WIDTH`, `HEIGHT`, `ORDERED`), the others are its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from io import BytesIO
+from os import PathLike
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikelab.errors import FormatError
+from spikelab.events.array import EVENT
+from spikelab.events.faults import Faults
+from spikelab.events.source import BLOCK
+
+__all__ = ["BACK", "HEIGHT", "LAST", "ORDERED", "OUTSIDE", "OWN", "WIDTH", "Kernel", "decode", "fresh_state"]
+
+Kernel = Callable[..., tuple[int, int, int]]
+"""`kernel(data, begin, end, state, out) -> (place, count, code)`."""
+LAST: Final = 0
+"""Place in `state`: time of the last event [us]."""
+WIDTH: Final = 1
+"""Place in `state`: x must lie below this."""
+HEIGHT: Final = 2
+"""Place in `state`: y must lie below this."""
+ORDERED: Final = 3
+"""Place in `state`: 1 where times must not run backwards."""
+OWN: Final = 4
+"""First place in `state` that belongs to the kernel."""
+OUTSIDE: Final = 1
+"""Code: a coordinate outside the sensor."""
+BACK: Final = 2
+"""Code: a time before that of the event before it. Codes from 3 are the kernel's own."""
+_PIECE = 1 << 20
+_ANY = 1 << 16
+
+
+def fresh_state(shape: tuple[int, ...] | None, ordered: bool, own: int) -> NDArray[np.int64]:
+    """State before the first byte, with `own` zeros behind the numbers that all kernels share."""
+    state = np.zeros(OWN + own, np.int64)
+    state[LAST] = np.iinfo(np.int64).min
+    state[WIDTH], state[HEIGHT] = (shape if len(shape) == 2 else (shape[0], 1)) if shape else (_ANY, _ANY)
+    state[ORDERED] = ordered
+    return state
+
+
+def decode(
+    path: str | PathLike[str],
+    start: int,
+    kernel: Kernel,
+    state: NDArray[np.int64],
+    faults: Faults,
+    record: int,
+    stride: int,
+    resume: Callable[[NDArray[np.uint8], int, int, NDArray[np.int64], int], int],
+    problems: Mapping[int, str],
+    contents: bytes | None = None,
+) -> Iterator[NDArray[np.void]]:
+    """Read a file in pieces of 1 MiB and give its events in blocks.
+
+    Args:
+        path: the file.
+        start: byte after the header.
+        kernel: see above.
+        state: see `fresh_state`; changed in place.
+        faults: what to do with damage.
+        record: most bytes of a record; a rest shorter than one record at the end of the file is a fault when the
+            kernel leaves it.
+        stride: bytes that are passed over at a fault, at least.
+        resume: `resume(data, begin, end, state, code)`, the first place from `begin` (`stride` bytes behind the fault)
+            where decoding can go on, or `end` when there is none yet; it puts `state` right. `code` is that of the
+            fault: after `OUTSIDE` and `BACK` most formats go on at once, and the event alone is lost.
+        problems: text of each code of the kernel's own.
+        contents: bytes of the file where it lies in memory or in an archive; None reads `path`.
+
+    Raises:
+        FormatError: the file cannot be read, or damage in `"strict"`.
+    """
+    texts = {
+        OUTSIDE: f"found an event outside the sensor of {state[WIDTH]} x {state[HEIGHT]} pixels; expected it inside; "
+        "the file is damaged or foreign, or pass the sensor's shape",
+        BACK: "found a time before that of the event before it; expected sorted times; the file is damaged, or pass "
+        "sort=True",
+        **problems,
+    }
+    out = np.zeros(BLOCK, EVENT)  # zeros: the bytes between the fields are given away, too
+    buffer = np.empty(_PIECE + record, np.uint8)
+    kept = 0
+    try:
+        with open(path, "rb", buffering=0) if contents is None else BytesIO(contents) as file:
+            file.seek(start)
+            offset, filled, lost = start, 0, 0  # offset: byte of the file at buffer[0]; lost: code of the fault
+            while True:
+                size = file.readinto(buffer[filled:].data)
+                end, place = filled + (size or 0), 0
+                while True:
+                    if lost:
+                        sound = resume(buffer, place, end, state, lost)
+                        faults.leave(sound - place)
+                        place, lost = sound, lost if sound >= end else 0
+                        if lost:
+                            break
+                    place, count, code = kernel(buffer, place, end, state, out)
+                    if count:
+                        kept += count
+                        yield out[:count]
+                    if code:
+                        if not faults.meet(texts[code], offset + place):
+                            faults.leave(_size(file) - offset - place)
+                            return
+                        faults.leave(stride)
+                        place, lost = place + stride, code
+                    elif count < BLOCK:
+                        break
+                if not size:
+                    if end > place and not lost:
+                        faults.meet(
+                            f"found {end - place} bytes after the last whole record; expected none; the file is cut: "
+                            'copy it again, or take what is there with errors="truncate"',
+                            offset + place,
+                        )
+                        faults.leave(end - place)
+                    return
+                filled = end - place
+                buffer[:filled] = buffer[place:end].copy()
+                offset += place
+    except OSError as error:
+        raise FormatError(path, f"cannot be read ({error.strerror}); check the path and the medium") from error
+    finally:
+        faults.report(kept)
+
+
+def _size(file: Any) -> int:
+    """Bytes of an open file."""
+    return int(file.seek(0, 2))
