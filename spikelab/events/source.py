@@ -75,7 +75,8 @@ Opener = Callable[..., Source]
 """`open(path, faults, shape=None, sorted=True, **options)` reads the header of a file.
 
 `faults` says what to do with damage, `shape` is (width, height) or (channels,) where the caller knows it, and `sorted`
-whether to refuse times that run backwards. It raises FormatError where the file is missing, foreign, or cut in its header.
+whether to refuse times that run backwards. It raises FormatError where the file is missing, foreign, or cut in its
+header.
 """
 
 

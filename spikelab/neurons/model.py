@@ -11,9 +11,11 @@ its gradient.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
@@ -36,6 +38,7 @@ __all__ = [
     "parameters",
     "share",
     "to_value",
+    "with_values",
 ]
 
 Value = Any
@@ -162,6 +165,35 @@ def _least(value: Any, where: str) -> float:
     return float(to_array(value, where).astype(np.float64).min(initial=np.inf))
 
 
+def with_values(model: NeuronModel, values: Mapping[str, Any]) -> NeuronModel:
+    """Copy of a model with other numbers in some parameters, for each step of training.
+
+    Ranges and flags are not looked at again: they hold for the model, and a time constant is learnt as its logarithm.
+
+    Args:
+        model: the neuron.
+        values: tensor per parameter, in SI.
+
+    Raises:
+        UnitError: NaN or infinity.
+
+    Example:
+        >>> from spikelab.neurons import LIF
+        >>> with_values(LIF(tau_mem="20 ms"), {"v_threshold": np.array(2.0)}).v_threshold
+        array(2.)
+    """
+    made = copy.copy(model)
+    for name, value in values.items():
+        where = f"{type(model).__name__}.{name}"
+        if not np.isfinite(to_array(value, where)).all():
+            raise UnitError(
+                f"{where}: found NaN or infinity in {brief(value)}; expected finite numbers; the training has "
+                "diverged: use a smaller learning rate, or clip the gradients"
+            )
+        object.__setattr__(made, name, value)
+    return made
+
+
 def to_value(value: Value, unit: str, where: str) -> Any:
     """Bring a parameter or start value into SI.
 
@@ -194,6 +226,12 @@ def to_value(value: Value, unit: str, where: str) -> Any:
     return value if tensor else numbers
 
 
+@cache
+def _bare(kind: type) -> list[str]:
+    """Parameters that no dataclass has taken up."""
+    return [n for cls in kind.__mro__ for n, v in vars(cls).items() if isinstance(v, dataclasses.Field)]
+
+
 @dataclass(frozen=True, eq=False)
 class NeuronModel:
     """Base of all neurons. Subclasses add parameters, flags, `coefficients` and `step`.
@@ -222,8 +260,7 @@ class NeuronModel:
             cls.__repr__ = short_repr  # type: ignore[method-assign]
 
     def __post_init__(self) -> None:
-        bare = [n for cls in type(self).__mro__ for n, v in vars(cls).items() if isinstance(v, dataclasses.Field)]
-        if bare:
+        if bare := _bare(type(self)):  # type: ignore[arg-type]  # a class is hashable
             raise UnsupportedError(
                 f"{type(self).__name__}: found {', '.join(bare)} in a class that is no dataclass; expected one; "
                 "add @dataclass(frozen=True, eq=False) above the class"

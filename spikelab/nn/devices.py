@@ -1,21 +1,16 @@
 """Devices with fused kernels: Numba's for CPU tensors, Triton's for CUDA tensors where Triton is installed.
 
-torch picks the function of an operator by the device of its tensors; importing this module registers CUDA's.
+Importing this module fills the table of operators.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import torch
 from torch import Tensor
 
-import spikelab.nn.recurrent  # noqa: F401  its operators must be there
 from spikelab.neurons.triton_kernel import triton_installed, triton_kernel
-from spikelab.nn.fused import DTYPES, WRITERS
-from spikelab.nn.gpu import neuron, neuron_backward
-from spikelab.nn.gpu_recurrent import recurrent, recurrent_backward
+from spikelab.nn import fused, gpu, gpu_recurrent, recurrent
+from spikelab.nn.fused import DTYPES, OPERATORS, WRITERS, Operators
 
 __all__ = ["has_kernel", "register"]
 
@@ -33,15 +28,11 @@ def register(device: str) -> None:
     """
     WRITERS[device] = triton_kernel
     DTYPES[device] = (torch.float32, torch.bfloat16)
-    operators: dict[str, Callable[..., Any]] = {
-        "neuron": neuron,
-        "neuron_backward": neuron_backward,
-        "recurrent": recurrent,
-        "recurrent_backward": recurrent_backward,
-    }
-    for name, function in operators.items():
-        torch.library.register_kernel(f"spikelab::{name}", device, function)
+    OPERATORS[device] = Operators(
+        gpu.neuron, gpu.neuron_backward, gpu_recurrent.recurrent, gpu_recurrent.recurrent_backward
+    )
 
 
+OPERATORS["cpu"] = Operators(fused.neuron, fused.neuron_backward, recurrent.recurrent, recurrent.recurrent_backward)
 if triton_installed():
     register("cuda")

@@ -1,12 +1,14 @@
-"""The fused kernels as torch operators: forward and backward, with shapes for the compiler.
+"""The fused kernels as torch operators: forward and backward.
 
 A kernel is named by a string key (model, flags, dtype, surrogate, which coefficients are arrays and
-which want a gradient), so that the operators stay plain functions of tensors. Layers with recurrent
-weights have operators of their own, in `recurrent.py`.
+which want a gradient), so that the operators stay plain functions of tensors. They are an `autograd.Function` and not
+operators of `torch.library`, whose way to a kernel takes 0.4 ms longer, for a small layer more than all else.
+Layers with recurrent weights have operators of their own, in `recurrent.py`.
 """
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -14,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from spikelab.errors import UnsupportedError
 from spikelab.neurons.kernel import EVERY, Kernel, kernel
@@ -24,17 +27,21 @@ from spikelab.nn.surrogate import Surrogate
 __all__ = [
     "AGAIN",
     "DTYPES",
+    "OPERATORS",
     "WRITERS",
     "Coefficients",
     "Layout",
+    "Operators",
     "arithmetic",
     "channels_last",
     "empty_as",
     "fused",
+    "keep_signature",
     "kernel_of",
     "named_kernel",
+    "neuron",
+    "neuron_backward",
     "only_backward",
-    "spread",
 ]
 
 WRITERS: dict[str, Callable[..., Any]] = {"cpu": kernel}
@@ -136,15 +143,36 @@ class Layout(NamedTuple):
     def flat(self, x: Tensor) -> np.ndarray[Any, Any]:
         """[n, neurons] in memory order, from [n, B, *shape]; a view where x lies so."""
         x = x.detach()
-        x = x.movedim(2, -1) if self.last else x
-        return x.contiguous().view(x.shape[0], self.neurons).numpy()
+        if self.last:
+            x = x.movedim(2, -1)
+        if not x.is_contiguous():
+            x = x.contiguous()
+        return x.numpy().reshape(x.shape[0], self.neurons)
 
     def stacked(self, state: Sequence[Tensor]) -> Tensor:
         """State variables as one tensor [states, B, *shape] in memory order."""
         made = self.empty(len(state))
-        for row, v in zip(made, state, strict=True):
-            row.fill_(v[(0,) * v.ndim]) if not any(v.stride()) else row.copy_(v)
+        rows = made.numpy()
+        for k, v in enumerate(
+            state
+        ):  # by NumPy: torch would wake its threads, and they would stand in the kernel's way
+            rows[k] = v.detach().numpy()
         return made
+
+    def summed(self, k: Kernel, arrays: Sequence[Tensor], gc: np.ndarray[Any, Any]) -> list[Tensor | None]:
+        """Gradients of the array coefficients, summed to their shapes, from those of all neurons [wanted, neurons]."""
+        order = (self.shape[0], *self.shape[2:], self.shape[1]) if self.last else self.shape
+        found: list[Tensor | None] = []
+        for n, v in zip(k.arrays, arrays, strict=True):
+            if n not in k.wanted:
+                found.append(None)
+                continue
+            g = gc[k.wanted.index(n)].reshape(order)
+            g = np.moveaxis(g, -1, 1) if self.last else g
+            shape = (1,) * (g.ndim - v.ndim) + tuple(v.shape)
+            axes = tuple(axis for axis, size in enumerate(shape) if size == 1 and g.shape[axis] > 1)
+            found.append(torch.from_numpy(np.ascontiguousarray(g.sum(axis=axes))).reshape(v.shape))
+        return found
 
     def numbers(
         self, k: Kernel, arrays: Sequence[Tensor], scalars: Sequence[float]
@@ -160,22 +188,19 @@ class Layout(NamedTuple):
         return c, np.stack([a.reshape(-1).numpy() for a in rows])
 
 
-def spread(k: Kernel, arrays: Sequence[Tensor], gc: Tensor) -> list[Tensor | None]:
-    """Gradients of the array coefficients, summed to their shapes, from those of all neurons [wanted, B, *shape]."""
-    return [
-        gc[k.wanted.index(n)].sum_to_size(v.shape) if n in k.wanted else None
-        for n, v in zip(k.arrays, arrays, strict=True)
-    ]
-
-
-@torch.library.custom_op("spikelab::neuron", mutates_args=(), device_types="cpu")
-def _neuron(
-    x: list[Tensor], arrays: list[Tensor], scalars: list[float], state: list[Tensor], key: str, every: int
+def neuron(
+    x: Sequence[Tensor],
+    arrays: Sequence[Tensor],
+    scalars: Sequence[float],
+    state: Sequence[Tensor],
+    key: str,
+    every: int,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    k, layout = _KERNELS[key], Layout.of(x[0])
+    """Output, last state, checkpoints of T steps on the CPU."""
+    k, layout, steps = _KERNELS[key], Layout.of(x[0]), len(x[0])
     start = layout.stacked(state)
-    segments = -(-len(x[0]) // every) if every > 0 else 0
-    z, end, kept = layout.empty(len(x[0])), layout.empty(len(state)), layout.empty(segments * len(state))
+    segments = -(-steps // every) if every > 0 else 0
+    z, end, kept = layout.empty(steps), layout.empty(len(state)), layout.empty(segments * len(state))
     k.forward(
         [layout.flat(p) for p in x],
         *layout.numbers(k, arrays, scalars),
@@ -187,6 +212,91 @@ def _neuron(
         torch.get_num_threads(),
     )
     return z, end, kept
+
+
+def neuron_backward(
+    x: Sequence[Tensor],
+    arrays: Sequence[Tensor],
+    scalars: Sequence[float],
+    state: Sequence[Tensor],
+    kept: Tensor,
+    gz: Tensor,
+    gs: Tensor | None,
+    key: str,
+    every: int,
+) -> tuple[list[Tensor], Tensor, list[Tensor | None]]:
+    """Gradients of the inputs, of the first state, of the array coefficients; `gs` None stands for zeros."""
+    k, layout = _KERNELS[key], Layout.of(x[0])
+    states = len(k.states)
+    gx, start = [layout.empty(len(p)) for p in x], layout.empty(states)
+    gc, again = layout.flat(layout.empty(len(k.wanted))), every == AGAIN
+    gc[...] = 0
+    k.backward(
+        [layout.flat(p) for p in x],
+        *layout.numbers(k, arrays, scalars),
+        layout.flat(kept).reshape(-1 if states else 0, states, layout.neurons),
+        layout.flat(gz),
+        np.zeros((states, layout.neurons), k.dtype) if gs is None else layout.flat(gs),
+        [layout.flat(g) for g in gx],
+        layout.flat(start),
+        gc,
+        EVERY if again else every,
+        torch.get_num_threads(),
+        layout.flat(layout.stacked(state)) if again else None,
+    )
+    return gx, start, layout.summed(k, arrays, gc)
+
+
+class Operators(NamedTuple):
+    """What runs the layers on a type of device: `neuron` and `neuron_backward`, and those of recurrent layers."""
+
+    neuron: Callable[..., tuple[Tensor, Tensor, Tensor]]
+    neuron_backward: Callable[..., tuple[list[Tensor], Tensor, list[Tensor | None]]]
+    recurrent: Callable[..., tuple[Tensor, Tensor, Tensor, Tensor]]
+    recurrent_backward: Callable[..., tuple[Tensor, Tensor, Tensor, list[Tensor | None], Tensor]]
+
+
+OPERATORS: dict[str, Operators] = {}
+"""Operators of each type of device; `devices` fills it."""
+
+
+def keep_signature(function: type[torch.autograd.Function]) -> None:
+    """Keep what torch would find out at every call: which arguments `forward` has."""
+    function.forward.__signature__ = inspect.signature(function.forward)  # type: ignore[attr-defined]
+
+
+class _Neuron(torch.autograd.Function):
+    """The operators with their autograd. Arguments: key, every, scalars, numbers of ports and of arrays, tensors."""
+
+    @staticmethod
+    def forward(
+        key: str, every: int, scalars: list[float], ports: int, arrays: int, *tensors: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        x, c, state = tensors[:ports], tensors[ports : ports + arrays], tensors[ports + arrays :]
+        return OPERATORS[x[0].device.type].neuron(x, c, scalars, state, key, every)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        ctx.key, ctx.every, ctx.scalars, ctx.ports, ctx.arrays, *tensors = inputs
+        used = tensors if ctx.every == AGAIN else tensors[: ctx.ports + ctx.arrays]
+        ctx.states = len(tensors) - ctx.ports - ctx.arrays
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(*used, output[2])
+        ctx.mark_non_differentiable(output[2])
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gz: Tensor | None, gs: Tensor | None, _: Any) -> Any:
+        *saved, kept = ctx.saved_tensors
+        x, rest = saved[: ctx.ports], saved[ctx.ports :]
+        arrays, state = rest[: ctx.arrays], rest[ctx.arrays :]
+        gz = torch.zeros_like(x[0]) if gz is None else gz
+        run = OPERATORS[gz.device.type].neuron_backward
+        gx, start, gc = run(x, arrays, ctx.scalars, state, kept, gz, gs, ctx.key, ctx.every)
+        return None, None, None, None, None, *gx, *gc, *start.unbind(0)
+
+
+keep_signature(_Neuron)
 
 
 def empty_as(x: Tensor, n: int, dtype: torch.dtype | None = None) -> Tensor:
@@ -203,92 +313,13 @@ def empty_as(x: Tensor, n: int, dtype: torch.dtype | None = None) -> Tensor:
     return x.new_empty((n, *shape), dtype=dtype)
 
 
-@_neuron.register_fake
-def _(
-    x: list[Tensor], arrays: list[Tensor], scalars: list[float], state: list[Tensor], key: str, every: int
-) -> tuple[Tensor, Tensor, Tensor]:
-    segments = -(-x[0].shape[0] // every) if every > 0 else 0
-    end, kept = (empty_as(x[0], n * len(state), arithmetic(x[0].dtype)) for n in (1, segments))
-    return empty_as(x[0], len(x[0])), end, kept
-
-
-@torch.library.custom_op("spikelab::neuron_backward", mutates_args=(), device_types="cpu")
-def _neuron_backward(
-    x: list[Tensor],
-    arrays: list[Tensor],
-    scalars: list[float],
-    state: list[Tensor],
-    kept: Tensor,
-    gz: Tensor,
-    gs: Tensor,
-    key: str,
-    every: int,
-) -> tuple[list[Tensor], Tensor, Tensor]:
-    k, layout = _KERNELS[key], Layout.of(x[0])
-    gx, start, gc = [layout.empty(len(p)) for p in x], layout.empty(len(gs)), layout.empty(len(k.wanted))
-    again = every == AGAIN
-    k.backward(
-        [layout.flat(p) for p in x],
-        *layout.numbers(k, arrays, scalars),
-        layout.flat(kept).reshape(-1 if len(gs) else 0, len(gs), layout.neurons),
-        layout.flat(gz),
-        layout.flat(gs),
-        [layout.flat(g) for g in gx],
-        layout.flat(start),
-        layout.flat(gc.zero_()),
-        EVERY if again else every,
-        torch.get_num_threads(),
-        layout.flat(layout.stacked(state)) if again else None,
-    )
-    return gx, start, gc
-
-
-@_neuron_backward.register_fake
-def _(
-    x: list[Tensor],
-    arrays: list[Tensor],
-    scalars: list[float],
-    state: list[Tensor],
-    kept: Tensor,
-    gz: Tensor,
-    gs: Tensor,
-    key: str,
-    every: int,
-) -> tuple[list[Tensor], Tensor, Tensor]:
-    wanted = len(_KERNELS[key].wanted)
-    start, gc = (empty_as(x[0], n, gs.dtype) for n in (len(gs), wanted))
-    return [empty_as(x[0], len(x[0])) for _ in x], start, gc
-
-
-def _setup(ctx: Any, inputs: Any, output: Any) -> None:
-    x, arrays, ctx.scalars, state, ctx.key, ctx.every = inputs
-    ctx.sizes = (len(x), len(arrays), len(state))
-    ctx.set_materialize_grads(False)
-    ctx.save_for_backward(*x, *arrays, *(state if ctx.every == AGAIN else ()), output[2])
-    ctx.mark_non_differentiable(output[2])
-
-
-def _backward(ctx: Any, gz: Tensor | None, gs: Tensor | None, _: Any) -> Any:
-    *saved, kept = ctx.saved_tensors
-    ports, coefficients, states = ctx.sizes
-    x, arrays, state = saved[:ports], saved[ports : ports + coefficients], saved[ports + coefficients :]
-    gz = torch.zeros_like(x[0]) if gz is None else gz
-    gs = gz.new_zeros((), dtype=arithmetic(gz.dtype)).expand(states, *gz.shape[1:]) if gs is None else gs
-    gx, start, gc = _neuron_backward(x, arrays, ctx.scalars, state, kept, gz, gs, ctx.key, ctx.every)
-    none: list[Any] | None = None if ctx.scalars else []  # the structure that torch expects of an empty list
-    return gx, spread(_KERNELS[ctx.key], arrays, gc), none, list(start.unbind(0)), None, None
-
-
-_neuron.register_autograd(_backward, setup_context=_setup)
-
-
 def only_backward(*tensors: Tensor) -> None:
     """Refuse forward-mode derivatives, which torch would silently take to be zero here.
 
     Raises:
         UnsupportedError: an input has a forward-mode tangent.
     """
-    if torch._C._is_fwd_grad_enabled() and any(
+    if torch.autograd.forward_ad._current_level >= 0 and any(
         torch.autograd.forward_ad.unpack_dual(t, level=0).tangent is not None for t in tensors
     ):
         raise UnsupportedError(
@@ -316,8 +347,8 @@ def fused(
         UnsupportedError: an input has a forward-mode tangent.
     """
     only_backward(*x, *c.arrays, *state)
-    every = (
-        0 if not torch.is_grad_enabled() else AGAIN if recompute else kernel_of(key).every
-    )  # 0: no backward pass will come
-    z, end, _ = _neuron(x, c.arrays, c.scalars, list(state), key, every)
+    tensors = (*x, *c.arrays, *state)
+    wanted = torch.is_grad_enabled() and any(v.requires_grad for v in tensors)
+    every = 0 if not wanted else AGAIN if recompute else kernel_of(key).every  # 0: no backward pass will come
+    z, end, _ = _Neuron.apply(key, every, c.scalars, len(x), len(c.arrays), *tensors)
     return z, end

@@ -1,6 +1,6 @@
 """The operators of `fused` on CUDA tensors: Triton kernels in place of Numba's.
 
-Autograd formulas, shapes for the compiler and keys are those of the CPU; `devices` registers these functions.
+Autograd formulas and keys are those of the CPU; `devices` puts these functions into the table.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from spikelab.nn.fused import AGAIN, arithmetic, channels_last, empty_as, kernel_of
 
-__all__ = ["flat", "given", "neuron", "neuron_backward", "on", "segments", "start"]
+__all__ = ["flat", "given", "neuron", "neuron_backward", "on", "segments", "spread", "start"]
 
 
 def on(x: Tensor) -> Any:
@@ -47,15 +47,28 @@ def start(state: Sequence[Tensor], x: Tensor) -> Tensor:
     return made
 
 
+def spread(k: Any, arrays: Sequence[Tensor], gc: Tensor) -> list[Tensor | None]:
+    """Gradients of the array coefficients, summed to their shapes, from those of all neurons [wanted, B, *shape]."""
+    return [
+        gc[k.wanted.index(n)].sum_to_size(v.shape) if n in k.wanted else None
+        for n, v in zip(k.arrays, arrays, strict=True)
+    ]
+
+
 def segments(steps: int, every: int) -> int:
     """Checkpoints of so many steps; none where `every` is not above 0."""
     return -(-steps // every) if every > 0 else 0
 
 
 def neuron(
-    x: list[Tensor], arrays: list[Tensor], scalars: list[float], state: list[Tensor], key: str, every: int
+    x: Sequence[Tensor],
+    arrays: Sequence[Tensor],
+    scalars: Sequence[float],
+    state: Sequence[Tensor],
+    key: str,
+    every: int,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """`spikelab::neuron`: output, last state, checkpoints."""
+    """Output, last state, checkpoints of T steps."""
     k, like, last = kernel_of(key), x[0], channels_last(x[0])
     first, z = start(state, like), empty_as(like, len(like))
     end, kept = (empty_as(like, n * len(state), first.dtype) for n in (1, segments(len(z), every)))
@@ -66,27 +79,29 @@ def neuron(
 
 
 def neuron_backward(
-    x: list[Tensor],
-    arrays: list[Tensor],
-    scalars: list[float],
-    state: list[Tensor],
+    x: Sequence[Tensor],
+    arrays: Sequence[Tensor],
+    scalars: Sequence[float],
+    state: Sequence[Tensor],
     kept: Tensor,
     gz: Tensor,
-    gs: Tensor,
+    gs: Tensor | None,
     key: str,
     every: int,
-) -> tuple[list[Tensor], Tensor, Tensor]:
-    """`spikelab::neuron_backward`: gradients of the inputs, of the first state, of the coefficients."""
+) -> tuple[list[Tensor], Tensor, list[Tensor | None]]:
+    """Gradients of the inputs, of the first state, of the array coefficients; `gs` None stands for zeros."""
     k, like, last = kernel_of(key), x[0], channels_last(x[0])
     gx = [empty_as(like, len(like)) for _ in x]
-    gs0, gc = (empty_as(like, n, gs.dtype) for n in (len(gs), len(k.wanted)))
+    states, dtype = len(k.states), arithmetic(like.dtype)
+    gs0, gc = (empty_as(like, n, dtype) for n in (states, len(k.wanted)))
+    gs = empty_as(like, states, dtype).zero_() if gs is None else gs
     step = [flat(p, last) for p in x], *given(arrays, scalars, gz.shape[1:], last)
-    states, flat_gx = flat(kept, last), [flat(g, last) for g in gx]
+    before, flat_gx = flat(kept, last), [flat(g, last) for g in gx]
     with on(like):
         if every == AGAIN:
             every = k.every
-            states = states.new_empty((segments(len(gz), every) * len(gs), states.shape[1]))
-            k.forward(*step, flat(start(state, like), last), None, flat(gs0, last), states, every)
+            before = before.new_empty((segments(len(gz), every) * states, before.shape[1]))
+            k.forward(*step, flat(start(state, like), last), None, flat(gs0, last), before, every)
         gradients = flat(gz, last), flat(gs, last), flat_gx, flat(gs0, last), flat(gc.zero_(), last)
-        k.backward(*step, states, *gradients, every)
-    return gx, gs0, gc
+        k.backward(*step, before, *gradients, every)
+    return gx, gs0, spread(k, arrays, gc)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from spikelab.nn.fused import AGAIN, arithmetic, kernel_of
-from spikelab.nn.gpu import flat, given, on, start
+from spikelab.nn.gpu import flat, given, on, spread, start
 
 __all__ = ["recurrent", "recurrent_backward"]
 
@@ -44,13 +44,13 @@ def recurrent(
     x: Tensor,
     weight: Tensor,
     z0: Tensor,
-    arrays: list[Tensor],
-    scalars: list[float],
-    state: list[Tensor],
+    arrays: Sequence[Tensor],
+    scalars: Sequence[float],
+    state: Sequence[Tensor],
     key: str,
     every: int,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """`spikelab::recurrent`: output, last state, state and drive of each step."""
+    """Output, last state, state and drive of each step."""
     walk, began = _Walk(key, x, weight, arrays, scalars), start(state, x)
     z = torch.empty_like(walk.x)
     n = len(x) if every > 0 else 0
@@ -65,20 +65,21 @@ def recurrent_backward(
     z: Tensor,
     weight: Tensor,
     z0: Tensor,
-    arrays: list[Tensor],
-    scalars: list[float],
-    state: list[Tensor],
+    arrays: Sequence[Tensor],
+    scalars: Sequence[float],
+    state: Sequence[Tensor],
     kept: Tensor,
     drive: Tensor,
     gz: Tensor,
-    gs: Tensor,
+    gs: Tensor | None,
     key: str,
     every: int,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """`spikelab::recurrent_backward`: gradients of input, weights, first output, coefficients, first state."""
+) -> tuple[Tensor, Tensor, Tensor, list[Tensor | None], Tensor]:
+    """Gradients of input, weights, first output, array coefficients, first state; `gs` None stands for zeros."""
     walk, z, z0, weight = _Walk(key, x, weight, arrays, scalars), z.detach(), z0.detach(), weight.detach()
     steps, gx = len(x), torch.empty_like(walk.x)
-    now, total = gs.contiguous().clone(), torch.empty_like(walk.x[0])
+    shape, total = (len(walk.k.states), *x.shape[1:]), torch.empty_like(walk.x[0])
+    now = x.new_zeros(shape, dtype=arithmetic(x.dtype)) if gs is None else gs.contiguous().clone()
     then, gc = torch.empty_like(now), now.new_zeros((len(walk.k.wanted), *x.shape[1:]))
     with on(x):
         if every == AGAIN:
@@ -95,4 +96,4 @@ def recurrent_backward(
             now, then = then, now
     gw = gx[0].t() @ z0
     gw.addmm_(gx[1:].reshape(-1, z.shape[-1]).t(), z[:-1].reshape(-1, z.shape[-1]))
-    return gx, gw, gx[0] @ weight, gc, now.clone()
+    return gx, gw, gx[0] @ weight, spread(walk.k, arrays, gc), now.clone()

@@ -13,6 +13,7 @@ of a small convolutional net took 198 instead of 332 ms with them.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import weakref
 from typing import Any
@@ -63,11 +64,13 @@ def empty(shape: tuple[int, ...], dtype: torch.dtype, channels_last: bool = Fals
         dtype: of the tensor.
         channels_last: the third axis from the end lies innermost in memory, as in images `[..., C, H, W]`.
     """
-    size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+    size = math.prod(shape) * dtype.itemsize
     inner = (*shape[:-3], *shape[-2:], shape[-3]) if channels_last else shape
     if size < SMALLEST or dtype not in _NUMPY:
+        if not channels_last:
+            return torch.empty(shape, dtype=dtype)
         laid = torch.empty(inner, device="meta")
-        return torch.empty_strided(shape, (laid.movedim(-1, -3) if channels_last else laid).stride(), dtype=dtype)
+        return torch.empty_strided(shape, laid.movedim(-1, -3).stride(), dtype=dtype)
     memory = _take(size)
     # An array of its own, which lives as long as the tensor's storage. It has the tensor's shape and dtype
     # already, because autograd treats a view of a tensor unlike a tensor.

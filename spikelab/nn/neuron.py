@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from spikelab.errors import ShapeError, UnitError, UnsupportedError, unknown_name
-from spikelab.neurons.model import NeuronModel, parameters
+from spikelab.neurons.model import NeuronModel, parameters, with_values
 from spikelab.nn.devices import has_kernel
 from spikelab.nn.fused import Coefficients, arithmetic, fused, kernel_of, named_kernel
 from spikelab.nn.primitives import TorchPrimitives
@@ -152,7 +152,7 @@ class Neuron(torch.nn.Module):
             positive = known[name]["positive"]
             stored: Tensor = getattr(self, _stored(name, positive)).double()
             values[name] = stored.exp() if positive else stored
-        return dataclasses.replace(self.model, **values)
+        return with_values(self.model, values)
 
     def frozen_model(self) -> NeuronModel:
         """The model with its present parameters as float64 numbers, for a `Network`."""
@@ -169,8 +169,9 @@ class Neuron(torch.nn.Module):
 
     def initial(self, x: Any) -> LayerState:
         """State at the start for input x [T, B, *shape], or `model.Inputs` of such."""
-        x = x if isinstance(x, Tensor) else x[0]
-        model = self.learnt_model()
+        return self._start(x if isinstance(x, Tensor) else x[0], self.learnt_model())
+
+    def _start(self, x: Tensor, model: NeuronModel) -> LayerState:
         state = model.initial()
         values = [_tensor(v, x).expand(x.shape[1:]) for v in state]
         z = x.new_zeros(()).expand(x.shape[1:]) if self.recurrent else None
@@ -193,10 +194,10 @@ class Neuron(torch.nn.Module):
         dt = self._need_dt()
         inputs = self._inputs(x)
         like = inputs[0]
-        if state is None:
-            state = self.initial(like)
-        self._check_state(like, state)
         model = self.learnt_model()
+        if state is None:
+            state = self._start(like, model)
+        self._check_state(like, state)
         c = model.coefficients(dt, self.discretisation)  # type: ignore[arg-type]
         if self.use_fused and has_kernel(like):
             result: tuple[Tensor, LayerState] = self._fused(inputs, state, c)

@@ -19,13 +19,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from spikelab.neurons.kernel import EVERY, Kernel
-from spikelab.nn.fused import AGAIN, Coefficients, Layout, arithmetic, kernel_of, only_backward, spread
+from spikelab.nn.fused import AGAIN, OPERATORS, Coefficients, Layout, keep_signature, kernel_of, only_backward
 from spikelab.nn.nonzero import find
 from spikelab.nn.sparse import sparse_up_to, weight_gradient
 
-__all__ = ["fused_recurrent"]
+__all__ = ["fused_recurrent", "recurrent", "recurrent_backward"]
 
 Array = NDArray[Any]
 
@@ -99,19 +100,19 @@ def _flat(x: Tensor) -> Array:
     return x.reshape(x.shape[0], -1).numpy()
 
 
-@torch.library.custom_op("spikelab::recurrent", mutates_args=(), device_types="cpu")
-def _recurrent(
+def recurrent(
     x: Tensor,
     weight: Tensor,
     z0: Tensor,
-    arrays: list[Tensor],
-    scalars: list[float],
-    state: list[Tensor],
+    arrays: Sequence[Tensor],
+    scalars: Sequence[float],
+    state: Sequence[Tensor],
     key: str,
     every: int,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Output, last state, state and drive of each step, of T steps on the CPU."""
     k, x = kernel_of(key), x.detach().contiguous()
-    walk = _Walk(k, x, weight.detach(), Coefficients(scalars, arrays))
+    walk = _Walk(k, x, weight.detach(), Coefficients(list(scalars), list(arrays)))
     start = walk.layout.stacked([v.detach() for v in state])
     z, n = walk.layout.empty(len(x)), len(x) if every > 0 else 0
     drive, kept = walk.layout.empty(n), walk.layout.empty(n * len(start)).unflatten(0, (n, len(start)))
@@ -124,26 +125,7 @@ def _recurrent(
     return z, torch.from_numpy(s).reshape(start.shape).clone(), kept, drive
 
 
-@_recurrent.register_fake
-def _(
-    x: Tensor,
-    weight: Tensor,
-    z0: Tensor,
-    arrays: list[Tensor],
-    scalars: list[float],
-    state: list[Tensor],
-    key: str,
-    every: int,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    n = x.shape[0] if every > 0 else 0
-    z = torch.empty_like(x, memory_format=torch.contiguous_format)
-    shape = (len(state), *x.shape[1:])
-    end, kept = (z.new_empty(s, dtype=arithmetic(z.dtype)) for s in (shape, (n, *shape)))
-    return z, end, kept, z.new_empty((n, *x.shape[1:]))
-
-
-@torch.library.custom_op("spikelab::recurrent_backward", mutates_args=(), device_types="cpu")
-def _recurrent_backward(
+def recurrent_backward(
     x: Tensor,
     z: Tensor,
     weight: Tensor,
@@ -154,17 +136,20 @@ def _recurrent_backward(
     kept: Tensor,
     drive: Tensor,
     gz: Tensor,
-    gs: Tensor,
+    gs: Tensor | None,
     key: str,
     every: int,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor, list[Tensor | None], Tensor]:
+    """Gradients of input, weights, first output, array coefficients, first state; `gs` None stands for zeros."""
     k, x, z, gz, z0 = kernel_of(key), x.detach().contiguous(), z.detach(), gz.contiguous(), z0.detach().contiguous()
     weight = weight.detach()
-    walk = _Walk(k, x, weight, Coefficients(scalars, arrays))
-    steps, shape, neurons, states = len(x), tuple(x.shape[1:]), walk.neurons, len(gs)
-    gx, gc = walk.layout.empty(steps), x.new_zeros((len(k.wanted), *shape))
-    flat_gx, flat_gc = _flat(gx), gc.reshape(len(k.wanted), neurons).numpy()
-    a = gs.contiguous().reshape(states, neurons).numpy().copy()
+    walk = _Walk(k, x, weight, Coefficients(list(scalars), list(arrays)))
+    steps, shape, neurons, states = len(x), tuple(x.shape[1:]), walk.neurons, len(k.states)
+    gx, gc = walk.layout.empty(steps), np.zeros((len(k.wanted), neurons), k.dtype)
+    flat_gx = _flat(gx)
+    a = np.zeros((states, neurons), k.dtype)
+    if gs is not None:
+        a[...] = gs.contiguous().reshape(states, neurons).numpy()
     b, total = np.empty_like(a), torch.empty_like(x[0])
     flat_total = total.reshape(1, -1).numpy()
     if every == AGAIN:
@@ -180,10 +165,11 @@ def _recurrent_backward(
                 else:
                     total.copy_(gz[t])
                 step = [u[j : j + 1]], walk.c, walk.a, s[j : j + 1], flat_total, a
-                k.backward(*step, [flat_gx[t : t + 1]], b, flat_gc, 1, threads)
+                k.backward(*step, [flat_gx[t : t + 1]], b, gc, 1, threads)
                 a, b = b, a
     gw = _weight_gradient(gx, z, z0)
-    return gx, gw, gx[0] @ weight, gc, torch.from_numpy(a).reshape(gs.shape).clone()
+    gs0 = torch.from_numpy(a).reshape(states, *shape)
+    return gx, gw, gx[0] @ weight, walk.layout.summed(k, arrays, gc), gs0
 
 
 def _weight_gradient(g: Tensor, z: Tensor, z0: Tensor) -> Tensor:
@@ -212,49 +198,38 @@ def _again(walk: _Walk, z: Tensor, z0: Tensor, start: Tensor) -> Iterator[tuple[
         yield first, _flat(u[:n]), kept[:n]
 
 
-@_recurrent_backward.register_fake
-def _(
-    x: Tensor,
-    z: Tensor,
-    weight: Tensor,
-    z0: Tensor,
-    arrays: list[Tensor],
-    scalars: list[float],
-    state: list[Tensor],
-    kept: Tensor,
-    drive: Tensor,
-    gz: Tensor,
-    gs: Tensor,
-    key: str,
-    every: int,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    gx = torch.empty_like(x, memory_format=torch.contiguous_format)
-    gc = gs.new_empty((len(kernel_of(key).wanted), *x.shape[1:]))
-    return gx, torch.empty_like(weight), gx.new_empty(x.shape[1:]), gc, gs.new_empty(gs.shape)
+class _Recurrent(torch.autograd.Function):
+    """The operators with their autograd. Arguments: key, every, scalars, number of arrays, tensors."""
+
+    @staticmethod
+    def forward(
+        key: str, every: int, scalars: list[float], arrays: int, x: Tensor, weight: Tensor, z0: Tensor, *rest: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        return OPERATORS[x.device.type].recurrent(x, weight, z0, rest[:arrays], scalars, rest[arrays:], key, every)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        ctx.key, ctx.every, ctx.scalars, ctx.arrays, x, weight, z0, *rest = inputs
+        z, _, kept, drive = output
+        ctx.set_materialize_grads(False)
+        used = rest if ctx.every == AGAIN else rest[: ctx.arrays]
+        ctx.save_for_backward(x, z, weight, z0, kept, drive, *used)
+        ctx.mark_non_differentiable(kept, drive)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gz: Tensor | None, gs: Tensor | None, *_: Any) -> Any:
+        x, z, weight, z0, kept, drive, *rest = ctx.saved_tensors
+        gz = torch.zeros_like(z) if gz is None else gz
+        arrays, state = rest[: ctx.arrays], rest[ctx.arrays :]
+        run = OPERATORS[x.device.type].recurrent_backward
+        gx, gw, gz0, gc, start = run(
+            x, z, weight, z0, arrays, ctx.scalars, state, kept, drive, gz, gs, ctx.key, ctx.every
+        )
+        return None, None, None, None, gx, gw, gz0, *gc, *start.unbind(0)
 
 
-def _setup(ctx: Any, inputs: Any, output: Any) -> None:
-    x, weight, z0, arrays, ctx.scalars, state, ctx.key, ctx.every = inputs
-    z, _, kept, drive = output
-    ctx.arrays, ctx.states = len(arrays), len(state)
-    ctx.set_materialize_grads(False)
-    ctx.save_for_backward(x, z, weight, z0, kept, drive, *arrays, *(state if ctx.every == AGAIN else ()))
-    ctx.mark_non_differentiable(kept, drive)
-
-
-def _backward(ctx: Any, gz: Tensor | None, gs: Tensor | None, *_: Any) -> Any:
-    x, z, weight, z0, kept, drive, *rest = ctx.saved_tensors
-    gz = torch.zeros_like(z) if gz is None else gz
-    gs = gz.new_zeros((ctx.states, *z.shape[1:]), dtype=arithmetic(z.dtype)) if gs is None else gs
-    arrays, state = rest[: ctx.arrays], rest[ctx.arrays :]
-    gx, gw, gz0, gc, start = _recurrent_backward(
-        x, z, weight, z0, arrays, ctx.scalars, state, kept, drive, gz, gs, ctx.key, ctx.every
-    )
-    none: list[Any] | None = None if ctx.scalars else []  # the structure that torch expects of an empty list
-    return gx, gw, gz0, spread(kernel_of(ctx.key), arrays, gc), none, list(start.unbind(0)), None, None
-
-
-_recurrent.register_autograd(_backward, setup_context=_setup)
+keep_signature(_Recurrent)
 
 
 def fused_recurrent(
@@ -284,6 +259,8 @@ def fused_recurrent(
         UnsupportedError: an input has a forward-mode tangent.
     """
     only_backward(x, weight, z0, *c.arrays, *state)
-    every = 0 if not torch.is_grad_enabled() else AGAIN if recompute else 1  # steps between kept states
-    z, end, _, _ = _recurrent(x, weight, z0, c.arrays, c.scalars, list(state), key, every)
+    tensors = (x, weight, z0, *c.arrays, *state)
+    wanted = torch.is_grad_enabled() and any(v.requires_grad for v in tensors)
+    every = 0 if not wanted else AGAIN if recompute else 1  # steps between kept states
+    z, end, _, _ = _Recurrent.apply(key, every, c.scalars, len(c.arrays), *tensors)
     return z, end

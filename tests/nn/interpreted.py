@@ -13,12 +13,8 @@ import torch
 from torch import Tensor
 
 from spikelab import neurons, nn
-from spikelab.neurons.kernel import EVERY
-from spikelab.neurons.triton_kernel import TritonKernel
 from spikelab.nn import devices
-from spikelab.nn import fused as operators
-from spikelab.nn.fused import AGAIN, channels_last, kernel_of, named_kernel
-from spikelab.nn.recurrent import _recurrent, _recurrent_backward
+from spikelab.nn.fused import channels_last
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning:triton")
 STEPS, SAMPLES, NEURONS = 30, 3, 7
@@ -100,32 +96,3 @@ def test_bfloat16_layers_compute_in_float32() -> None:
     # The interpreter cuts digits off, the loop rounds: one unit in the last of 8 bits.
     torch.testing.assert_close(ours["x"], theirs["x"], rtol=2**-7, atol=1e-30)
     torch.testing.assert_close(ours["log_tau_mem"], theirs["log_tau_mem"], rtol=1e-5, atol=1e-5)
-
-
-def test_the_operators_are_registered_as_torch_asks() -> None:
-    key = named_kernel(neurons.LIF(), nn.SuperSpike(), torch.float32, (), (), False)
-    k = kernel_of(key)
-    assert isinstance(k, TritonKernel)
-    c = [0.9, 0.0, 1.0, 0.0]
-    assert len(k.scalars) == len(c)
-    x = torch.randn(5, SAMPLES, NEURONS, requires_grad=True)
-    state = [torch.zeros(SAMPLES, NEURONS, requires_grad=True)]
-    some = ("test_schema", "test_faketensor")
-    for every in (3, AGAIN):
-        torch.library.opcheck(operators._neuron, ([x], [], c, state, key, every))
-        z, end, kept = (v.detach() for v in operators._neuron([x], [], c, state, key, every))
-        rest = ([x.detach()], [], c, [v.detach() for v in state], kept, z, end, key, every)
-        torch.library.opcheck(operators._neuron_backward, rest, test_utils=some)
-
-
-def test_the_recurrent_operators_are_registered_as_torch_asks() -> None:
-    key = named_kernel(neurons.LIF(), nn.SuperSpike(), torch.float32, (), (), False)
-    x = torch.randn(5, SAMPLES, NEURONS, requires_grad=True)
-    state, c = [torch.zeros(SAMPLES, NEURONS, requires_grad=True)], [0.9, 0.0, 1.0, 0.0]
-    weight = torch.full((NEURONS, NEURONS), 0.1, requires_grad=True)
-    z0 = torch.zeros(SAMPLES, NEURONS, requires_grad=True)
-    torch.library.opcheck(_recurrent, (x, weight, z0, [], c, state, key, EVERY))
-    z, end, kept, drive = (v.detach() for v in _recurrent(x, weight, z0, [], c, state, key, EVERY))
-    given = (x.detach(), z, weight.detach(), z0.detach(), [], c, [v.detach() for v in state])
-    some = ("test_schema", "test_faketensor")
-    torch.library.opcheck(_recurrent_backward, (*given, kept, drive, z, end, key, EVERY), test_utils=some)

@@ -1,4 +1,4 @@
-"""The custom operators: registered as torch asks, and only input and checkpoints are kept for the backward pass."""
+"""The operators under torch: what they keep for the backward pass, refuse, and do under the compiler."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from spikelab.errors import UnsupportedError
 from spikelab.neurons import LIF, CubaLIF, NeuronModel
 from spikelab.neurons.kernel import EVERY
 from spikelab.nn import fused as operators
-from spikelab.nn import recurrent as recurrent_operators
 from spikelab.nn.fused import Coefficients, fused, kernel_of, named_kernel
 
 SHAPE = (3, 8)
@@ -23,37 +22,10 @@ def plain_key() -> str:
     return named_kernel(LIF(), nn.SuperSpike(), torch.float32, (), (), False)
 
 
-def arguments(transposed: bool = False) -> tuple[list[Tensor], list[Tensor], list[float], list[Tensor], str, int]:
-    key = plain_key()
+def arguments() -> tuple[list[Tensor], list[Tensor], list[float], list[Tensor]]:
     c = LIF(v_threshold=0.5).coefficients(1e-3, "exponential")._asdict()
-    scalars = [float(c[n]) for n in kernel_of(key).scalars]
-    generator = torch.Generator().manual_seed(0)
-    x = torch.randn(35, *SHAPE, generator=generator)
-    x = x.transpose(1, 2).contiguous().transpose(1, 2) if transposed else x
-    return [x.requires_grad_(True)], [], scalars, [torch.zeros(SHAPE, requires_grad=True)], key, EVERY
-
-
-@pytest.mark.parametrize("every", [EVERY, operators.AGAIN])
-@pytest.mark.parametrize("transposed", [False, True])
-def test_the_forward_operator_is_registered_as_torch_asks(transposed: bool, every: int) -> None:
-    torch.library.opcheck(operators._neuron, (*arguments(transposed)[:-1], every))
-
-
-@pytest.mark.parametrize("every", [EVERY, operators.AGAIN])
-def test_the_recurrent_and_backward_operators_are_registered_as_torch_asks(every: int) -> None:
-    x, none, c, state, key, _ = arguments()
-    weight, z0 = torch.full((8, 8), 0.1, requires_grad=True), torch.zeros(SHAPE, requires_grad=True)
-    torch.library.opcheck(recurrent_operators._recurrent, (x[0], weight, z0, none, c, state, key, every))
-    z, end, kept = (v.detach() for v in operators._neuron(x, none, c, state, key, every))
-    some = ("test_schema", "test_faketensor")
-    plain, start = x[0].detach(), [s.detach() for s in state]
-    given = ([plain], none, c, start, kept, torch.ones_like(z), torch.ones_like(end), key, every)
-    torch.library.opcheck(operators._neuron_backward, given, test_utils=some)
-    z, end, kept, drive = (
-        v.detach() for v in recurrent_operators._recurrent(x[0], weight, z0, none, c, state, key, every)
-    )
-    rest = (plain, z, weight.detach(), z0.detach(), none, c, start, kept, drive, z, end, key, every)
-    torch.library.opcheck(recurrent_operators._recurrent_backward, rest, test_utils=some)
+    scalars = [float(c[n]) for n in kernel_of(plain_key()).scalars]
+    return [torch.randn(35, *SHAPE, generator=torch.Generator().manual_seed(0))], [], scalars, [torch.zeros(SHAPE)]
 
 
 def kept_bytes(layer: nn.Neuron, steps: int) -> dict[str, int]:
@@ -159,9 +131,8 @@ def test_no_gradient_is_recorded_where_none_is_wanted() -> None:
         y, state = nn.LIF(dt="1 ms")(torch.rand(5, *SHAPE))
     assert not y.requires_grad and not state.neuron.v.requires_grad
     key = plain_key()
-    x, none, c, s, _, _ = arguments()
-    plain, start = [x[0].detach()], [s[0].detach()]
-    assert operators._neuron(plain, none, c, start, key, 0)[2].numel() == 0
+    plain, none, c, start = arguments()
+    assert operators.neuron(plain, none, c, start, key, 0)[2].numel() == 0
     with torch.no_grad():
         z, _ = fused(plain, Coefficients(c, none), start, key)
     assert torch.equal(z, fused(plain, Coefficients(c, none), start, key)[0])
