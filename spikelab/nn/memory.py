@@ -4,17 +4,12 @@ Fresh memory is expensive: the system hands it out in pages of 4 KB and clears e
 touched, which for a result of 26 MB takes longer than the kernel that fills it (7.5 against 2.8 ms),
 and torch gives it back to the system with every tensor. So the memory of a large result is kept when
 its tensor is gone, and the next result of that size takes it; at most `MOST` bytes lie idle.
-
-Importing this module also lets torch ask for huge pages (2 MB) for its own tensors, unless the
-environment variable `THP_MEM_ALLOC_ENABLE` says otherwise or torch has made a tensor before: a step
-of a small convolutional net took 198 instead of 332 ms with them.
 """
 
 from __future__ import annotations
 
 import contextlib
 import math
-import os
 import weakref
 from typing import Any
 
@@ -24,8 +19,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 __all__ = ["empty"]
-
-os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # torch reads it when it makes its first tensor
 
 SMALLEST = 1 << 20
 """Bytes from which memory is kept."""
