@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from spikelab import nn
-from spikelab.bench.lines import Case, versions
+from spikelab.bench.lines import Case, Line, Missing, versions
 from spikelab.bench.tasks import passes
 from spikelab.bench.timing import Step
 from spikelab.errors import UnsupportedError
@@ -56,16 +56,18 @@ def _layer(**options: Any) -> nn.Neuron:
     return nn.LIF(tau_mem="10 ms", reset="soft", dt="1 ms", surrogate=nn.ATan(2.0), **options)
 
 
-def _spikingjelly(x: Tensor, g: Tensor) -> Iterator[tuple[str, Step]]:
-    """Its LIF with the same reset and surrogate, on each GPU back-end that it has here."""
+def _spikingjelly(x: Tensor, g: Tensor) -> Iterator[tuple[str, Step | str]]:
+    """Its LIF with the same reset and surrogate on each GPU back-end, or why that does not run here."""
+    names = {backend: f"spikingjelly LIFNode, {backend}" for backend in ("triton", "cupy")}
     try:
         parts = (
             importlib.import_module(f"spikingjelly.activation_based.{n}") for n in ("functional", "neuron", "surrogate")
         )
         functional, neuron, surrogate = parts
-    except ImportError:
+    except ImportError as error:
+        yield from ((name, f"does not run here: {error}") for name in names.values())
         return
-    for backend in ("triton", "cupy"):
+    for backend, name in names.items():
         try:
             node: Any = neuron.LIFNode(
                 tau=10.0,
@@ -83,9 +85,10 @@ def _spikingjelly(x: Tensor, g: Tensor) -> Iterator[tuple[str, Step]]:
 
             step = passes(forward, x, g)
             step()
-        except (ImportError, NotImplementedError, ValueError, AttributeError, RuntimeError):
-            continue  # it has no such back-end, or not for this dtype
-        yield f"spikingjelly LIFNode, {backend}", step
+        except (ImportError, NotImplementedError, ValueError, AttributeError, RuntimeError) as error:
+            yield name, f"does not run here: {type(error).__name__}: {error}"
+        else:
+            yield name, step
 
 
 def _copy(moved: int, device: torch.device) -> Step:
@@ -101,7 +104,7 @@ def cases(
     device: str = "cuda",
     rounds: int = 15,
     warm: int = 3,
-) -> Iterator[Case]:
+) -> Iterator[Line]:
     """Time a LIF layer against its references, in turn.
 
     Args:
@@ -133,7 +136,7 @@ def cases(
 
 def _rows(
     size: tuple[int, int, int], dtype: torch.dtype, device: torch.device, rounds: int, warm: int
-) -> Iterator[Case]:
+) -> Iterator[Line]:
     steps, samples, neurons = size
     generator = torch.Generator().manual_seed(0)
     x = torch.empty(size).normal_(0.12, 0.35, generator=generator).to(device, dtype)
@@ -143,7 +146,11 @@ def _rows(
     with torch.no_grad():
         differing = int((fused(x)[0] != loop(x)[0]).sum())
     references = {"copy of as many bytes": _copy(moved, device), "loop over step": passes(loop, x, g)}
-    references |= dict(_spikingjelly(x, g))
+    for peer, found in _spikingjelly(x, g):
+        if isinstance(found, str):
+            yield Missing("LIF forward+backward", peer, found)
+        else:
+            references[peer] = found
     steps_timed = [passes(fused, x, g), *references.values()]
     times = np.array([[seconds(s, device) for s in steps_timed] for _ in range(warm + rounds)])[warm:]
     ours, copy = (float(v) for v in np.median(times[:, :2], axis=0))

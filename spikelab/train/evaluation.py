@@ -13,6 +13,7 @@ from spikelab.errors import ShapeError, UnsupportedError
 from spikelab.nn.data import Frames, batches, frames
 from spikelab.nn.layers import evaluating
 from spikelab.nn.neuron import Neuron, check_dt, set_dt
+from spikelab.nn.psn import PSN
 from spikelab.train.losses import model_scores, must_be_model
 from spikelab.train.settings import whole
 
@@ -62,7 +63,9 @@ class Rates:
 
     def __init__(self, model: torch.nn.Module):
         self.layers = {
-            n or type(m).__name__: m for n, m in model.named_modules() if isinstance(m, Neuron) and m.model.spiking
+            n or type(m).__name__: m
+            for n, m in model.named_modules()
+            if isinstance(m, PSN) or (isinstance(m, Neuron) and m.model.spiking)
         }
         self.sums = dict.fromkeys(self.layers, 0.0)
         self.calls = dict.fromkeys(self.layers, 0)
@@ -72,7 +75,8 @@ class Rates:
         for name, layer in self.layers.items():
 
             def hook(_: Any, __: Any, output: Any, name: str = name) -> None:
-                self.sums[name] += float(output[0].detach().mean())
+                spikes = output[0] if isinstance(output, tuple) else output
+                self.sums[name] += float(spikes.detach().mean())
                 self.calls[name] += 1
 
             self.handles.append(layer.register_forward_hook(hook))

@@ -71,6 +71,16 @@ def test_rates_are_spikes_per_neuron_and_step() -> None:
     assert found.rates == {"0": pytest.approx(expected)} and expected > 0.05
 
 
+def test_parallel_neurons_have_rates_too() -> None:
+    model = nn.Sequential(nn.Linear(4, 6), nn.PSN(5), nn.MaskedPSN(5, 2), nn.Linear(6, 2))
+    x = np.random.default_rng(0).random((5, 8, 4), np.float32)
+    with torch.no_grad():
+        first = model[1](model[0](torch.from_numpy(x)))
+        second = model[2](first)[0]
+    rates = evaluate(model, ArrayFrames(x, np.zeros(8, np.int64)), batch_size=8).rates
+    assert rates == pytest.approx({"1": float(first.mean()), "2": float(second.mean())})
+
+
 def test_data_and_labels_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ShapeError, match="found label 3, but the model has 3 outputs"):
         evaluate(Identity(), (X, LABELS + 1))
