@@ -19,10 +19,12 @@ from spikelab.clocked import Float32
 from spikelab.errors import ShapeError, UnsupportedError
 from spikelab.network import Network, must_be_network
 
-__all__ = ["TIE", "Agreement", "Difference", "agreement", "spike_f1"]
+__all__ = ["ROUNDING", "TIE", "Agreement", "Difference", "agreement", "spike_f1"]
 
 TIE = 1e-5
 """A threshold tie: |v - v_threshold| of at most this share of the threshold (design of the library)."""
+ROUNDING = 1e-4
+"""Share of its size by which a real-valued output (`SigmaDelta`) may differ: sums in another order round otherwise."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,8 @@ class Agreement:
         reference_spikes: spikes of the reference.
         other_spikes: spikes of the other run.
         common_spikes: spikes that both have.
-        differing: decisions that differ.
+        differing: decisions that differ; of real-valued outputs those that one sends and the other does not, or that
+            are apart by more than `ROUNDING`.
         samples: number of samples.
         first: first difference of each sample that has one.
         predictions_differing: samples whose largest summed output is another one.
@@ -165,7 +168,7 @@ def agreement(net: Network, x: Any, spikes: Mapping[str, Any], reference: Float3
     for n in order:
         a, b = run.spikes[n], other[n]
         whole = [v.sum(dtype=np.float64) for v in (a, b, np.minimum(a, b))]
-        sums += np.array([a.size, *whole, np.count_nonzero(a != b)], np.int64)
+        sums += np.array([a.size, *whole, np.count_nonzero(_differ(a, b))], np.int64)
     first = [d for k in range(batch) if (d := _first(net, run, other, order, k)) is not None]
     wrong = 0
     if len(net.outputs) == 1 and net.outputs[0] in other:
@@ -185,17 +188,26 @@ def _finite(value: Any, where: str) -> NDArray[Any]:
     return array
 
 
+def _differ(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.bool_]:
+    """Where two outputs decide otherwise: whole spikes by number, values by whether they are sent, and their size."""
+    apart: NDArray[np.bool_] = a != b
+    if not apart.any() or (whole := np.rint(a) == a).all():
+        return apart
+    near = np.abs(a - b) <= ROUNDING * np.maximum(np.abs(a), np.abs(b))
+    return np.asarray(apart & (whole | ~near | ((a != 0) != (b != 0))), np.bool_)
+
+
 def _first(net: Network, run: Any, other: Mapping[str, Any], order: list[str], sample: int) -> Difference | None:
     at: dict[str, int] = {}
     for n in order:
-        differs = np.any((run.spikes[n][:, sample] != other[n][:, sample]).reshape(len(other[n]), -1), axis=1)
+        differs = np.any(_differ(run.spikes[n][:, sample], other[n][:, sample]).reshape(len(other[n]), -1), axis=1)
         if differs.any():
             at[n] = int(np.argmax(differs))
     if not at:
         return None
     step = min(at.values())
     name = next(n for n in order if at.get(n) == step)
-    mask = run.spikes[name][step, sample] != other[name][step, sample]
+    mask = _differ(run.spikes[name][step, sample], other[name][step, sample])
     margins = np.abs(run.traces[name]["margin"].astype(np.float64))
     margin = margins[step, sample]
     scale = getattr(net.populations[name].model, "v_threshold", None)

@@ -16,7 +16,7 @@ from spikelab.agreement import TIE, Agreement, Difference, agreement, spike_f1
 from spikelab.clocked import run
 from spikelab.errors import ShapeError, SpikelabError, UnsupportedError
 from spikelab.network import Network, Population, Projection
-from spikelab.neurons import IF, LI, LIF, NeuronModel
+from spikelab.neurons import IF, LI, LIF, NeuronModel, SigmaDelta
 from spikelab.neurons.model import parameter
 from spikelab.ops import Linear
 
@@ -282,3 +282,19 @@ def test_only_agreements_add_up() -> None:
     for wrong in (None, 3, {}):
         with pytest.raises(UnsupportedError, match=r"Agreement: found .* to add; expected an Agreement"):
             found + wrong
+
+
+def test_real_valued_outputs_are_compared_beyond_rounding() -> None:
+    net = Network(
+        {"in": Population((3,), kind="input"), "out": Population((3,), SigmaDelta(v_threshold=0.1))},
+        [Projection("in", "out", Linear(np.eye(3, dtype=np.float32)))],
+        dt="1 ms",
+    )
+    x = np.random.default_rng(0).normal(0, 1, (20, 4, 3)).astype(np.float32)
+    spikes = run(net, x).spikes["out"]
+    assert (spikes != np.rint(spikes)).any()
+    rounded = {"out": spikes * np.float32(1 + 1e-6)}
+    assert agreement(net, x, rounded).differing == 0
+    lost = spikes.copy()
+    lost[3, 1, 2], lost[5, 0, 0] = (0.0 if spikes[3, 1, 2] else 1.0), spikes[5, 0, 0] + 0.5
+    assert agreement(net, x, {"out": lost}).differing == 2

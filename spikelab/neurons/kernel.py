@@ -7,13 +7,14 @@ them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from spikelab.errors import ShapeError
 from spikelab.neurons.generated import load
 from spikelab.neurons.model import NeuronModel
 from spikelab.neurons.source import BLOCK, Writer
@@ -43,6 +44,7 @@ class Kernel:
         wanted: coefficients that get a gradient: the rows of `gA`.
         dtype: float32 or float64.
         kept: numbers that a backward pass keeps of a step, beside the states.
+        name: of the model, for errors.
     """
 
     module: Any
@@ -53,6 +55,7 @@ class Kernel:
     wanted: tuple[str, ...]
     dtype: np.dtype[Any]
     kept: int = 0
+    name: str = "neuron"
 
     @property
     def every(self) -> int:
@@ -117,10 +120,15 @@ class Kernel:
             checkpoints: [ceil(T / every), states, M], written; not touched where `every` is 0.
             every: steps between checkpoints.
             threads: most threads to use.
+
+        Raises:
+            ShapeError: input or state holds NaN or infinity.
         """
         steps, neurons = z.shape
         run, block, parts = self._function("forward", steps, neurons, threads, BLOCK)
-        run(*_flat(x), *c, a, s0, z.reshape(-1), s1, checkpoints, every, neurons, block, parts)
+        worst = self._worst(parts)
+        run(*_flat(x), *c, a, s0, z.reshape(-1), s1, checkpoints, every, worst, neurons, block, parts)
+        self._must_be_finite(worst, [*zip(self.ports, x, strict=True), *zip(self.states, s0, strict=True)])
 
     def recurrent(
         self,
@@ -151,6 +159,9 @@ class Kernel:
 
         Returns:
             Number of outputs that are not 0.
+
+        Raises:
+            ShapeError: input, weights or state hold NaN or infinity.
         """
         samples, features = z0.shape
         parts = min(usable(threads, z.size), samples)
@@ -158,8 +169,32 @@ class Kernel:
         drive, states = kept or (x[:0], np.empty((0, *s0.shape), self.dtype))
         found = np.empty(samples, np.int64)
         flat = z0.reshape(-1), s0, z.reshape(-1), s1
-        run(x.reshape(-1), *c, a, weight, *flat, drive, states, found, features, parts)
+        worst = self._worst(parts)
+        run(x.reshape(-1), *c, a, weight, *flat, drive, states, found, worst, features, parts)
+        named = [(self.ports[0], x), ("weight_rec", weight), *zip(self.states, s0, strict=True)]
+        self._must_be_finite(worst, named)
         return int(found.sum())
+
+    def _worst(self, parts: int) -> NDArray[Any]:
+        """Largest magnitude that each thread meets, as bits."""
+        return np.zeros(parts, self.dtype.name.replace("float", "int"))
+
+    def _must_be_finite(self, worst: NDArray[Any], named: Sequence[tuple[str, NDArray[Any]]]) -> None:
+        if (worst < np.array(np.inf, self.dtype).view(worst.dtype)).all():
+            return
+        bad = [(name, values) for name, values in named if not np.isfinite(values).all()]
+        if not bad:
+            raise ShapeError(
+                f"{self.name}: found an input of a step that has overflowed; expected finite numbers; "
+                "the weights have grown too large: use a smaller learning rate, or clip the gradients"
+            )
+        name, values = bad[0]
+        place = tuple(int(k) for k in np.argwhere(~np.isfinite(values))[0])
+        step = f" at step {place[0]}" if name in self.ports else ""
+        raise ShapeError(
+            f"{self.name}: found {values[place]} in {name}{step}; expected finite numbers; mend the data; where it "
+            "comes from a layer before, its weights have diverged: use a smaller learning rate, or clip the gradients"
+        )
 
     def backward(
         self,
@@ -233,4 +268,4 @@ def kernel(
     writer = Writer(model, slope, dtype, arrays, wanted, {"through_reset": through_reset, "relaxed": relaxed})
     module = load(writer.source(), f"kernel_{type(model).__name__.lower()}")
     names = writer.ports, writer.states, writer.scalars, writer.arrays, writer.wanted
-    return Kernel(module, *names, np.dtype(dtype), len(writer.kept))
+    return Kernel(module, *names, np.dtype(dtype), len(writer.kept), type(model).__name__)

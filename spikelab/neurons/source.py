@@ -23,13 +23,16 @@ from spikelab.neurons.model import NeuronModel
 from spikelab.neurons.primitives import PRIMITIVES, exp_numba_source
 from spikelab.neurons.trace import LEAVES, OUTPUT, Slope, Tape, adjoint, trace
 
-__all__ = ["BLOCK", "Writer", "step_source"]
+__all__ = ["BLOCK", "MAGNITUDE", "Writer", "step_source"]
 
 KEPT = frozenset({"exp", "exprel", "sigmoid", "tanh"})
 """Operations whose results the replay of a step keeps for its gradients."""
 BLOCK = 4096
 """Neurons per block at most: 16 KB of each row in a row, which the memory reads half again as fast as 4 KB. Rows of a
 local array lie a cache line further apart, so that those of one neuron do not fall on the same lines of the cache."""
+
+MAGNITUDE = {"int32": 0x7FFFFFFF, "int64": 0x7FFFFFFFFFFFFFFF}
+"""Bits of a float without its sign: as integers they are in the order of its size, with infinity and NaN on top."""
 
 _PRELUDE = """\
 import math
@@ -38,6 +41,7 @@ import numpy as np
 from numba import njit, prange
 
 F = np.{dtype}
+I = np.{integer}
 P = {block}
 R = {distance}
 
@@ -50,6 +54,16 @@ def move(source, o, target, p, n):
     y = target[p:p + n]
     for i in range(n):
         y[i] = x[i]
+"""
+_LARGEST = f"""\
+{_JIT}
+def largest(source, o, n):
+    x = source[o:o + n].view(I)
+    top = I(0)
+    for i in range(n):
+        size = I(x[i] & I({{mask}}))
+        top = I(size if size > top else top)  # I(...): int32 would grow to int64, at seven times the cost
+    return top
 """
 _DRIVE = f"""\
 {_JIT}
@@ -309,19 +323,26 @@ def {name}({self.x}, {self.c}A, {arguments}, M, block, parts):
         ns = len(self.states)
         buffers = [f"L = np.empty({max(ns + len(self.arrays), 1)} * R, F)"]
         return (
-            self._blocks(name, "s0, z, s1, K, every", buffers, parallel)
+            self._blocks(name, "s0, z, s1, K, every, worst", buffers, parallel)
             + f"""\
             for k in range({ns}):
                 move(s0[k], lo, L, k * R, n)
+                worst[part] = max(worst[part], largest(s0[k], lo, n))
             for t in range(z.size // M):
                 if every > 0 and t % every == 0:
                     for k in range({ns}):
                         move(L, k * R, K[t // every, k], lo, n)
                 forward_row({self.x}, t * M + lo, L, {self.c}z, t * M + lo, n)
+{self._look()}
             for k in range({ns}):
                 move(L, k * R, s1[k], lo, n)
 """
         )
+
+    def _look(self) -> str:
+        """Take note of the largest input while its row lies in the first cache."""
+        line = "                worst[part] = max(worst[part], largest(X_{}, t * M + lo, n))"
+        return "\n".join(line.format(p) for p in self.ports)
 
     def backward(self, name: str, parallel: bool) -> str:
         """All steps of all blocks in reverse; without checkpoints K they are made anew from s0."""
@@ -381,7 +402,7 @@ def {name}({self.x}, {self.c}A, {arguments}, M, block, parts):
         ns, fr = len(self.states), max(len(self.states) + len(self.arrays), 1)
         return f"""\
 {_JIT.replace("cache=True", f"cache=True, parallel={parallel}")}
-def {name}(X, {self.c}A, W, z0, s0, Z, s1, U, S, found, N, parts):
+def {name}(X, {self.c}A, W, z0, s0, Z, s1, U, S, found, worst, N, parts):
     M = s0.shape[1] if {ns} > 0 else z0.size
     B = M // N
     pieces = (N + P - 1) // P
@@ -397,11 +418,13 @@ def {name}(X, {self.c}A, W, z0, s0, Z, s1, U, S, found, N, parts):
                 n = min(P, N - p * P)
                 for k in range({ns}):
                     move(s0[k], lo, L, k * R, n)
+                    worst[part] = max(worst[part], largest(s0[k], lo, n))
 {_indented(self._load_arrays())}
             count = spikes(z0, b * N, index, value, N)
             found[b] = 0
             for t in range(Z.size // M):
                 drive(X, t * M + b * N, W, index, value, count, u, N)
+                worst[part] = max(worst[part], largest(u, 0, N))
                 if U.size > 0:
                     move(u, 0, U[t], b * N, N)
                 for p in range(pieces):
@@ -423,9 +446,12 @@ def {name}(X, {self.c}A, W, z0, s0, Z, s1, U, S, found, N, parts):
 
     def source(self) -> str:
         """The module's text."""
+        integer = self.dtype.replace("float", "int")
         parts = [
-            _PRELUDE.format(dtype=self.dtype, block=BLOCK, distance=BLOCK + 16) + exp_numba_source(self.dtype),
+            _PRELUDE.format(dtype=self.dtype, integer=integer, block=BLOCK, distance=BLOCK + 16)
+            + exp_numba_source(self.dtype),
             _MOVE,
+            _LARGEST.format(mask=MAGNITUDE[integer]),
             self.forward_row(),
         ]
         parts += [self.forward("forward", True), self.forward("forward_serial", False)]

@@ -8,9 +8,11 @@ Layers with recurrent weights have operators of their own, in `recurrent.py`.
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import math
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -66,6 +68,12 @@ class Coefficients(NamedTuple):
     arrays: list[Tensor]
 
 
+@cache
+def _settings(kind: type[Any]) -> tuple[str, ...]:
+    """Fields of a model that are no parameters."""
+    return tuple(f.name for f in dataclasses.fields(kind) if "unit" not in f.metadata)
+
+
 def named_kernel(
     model: NeuronModel,
     surrogate: Surrogate,
@@ -78,13 +86,15 @@ def named_kernel(
 ) -> str:
     """Key of a kernel for a type of device, made if it is not there.
 
+    What a step may depend on is in it: every field of the model that is no parameter, all attributes of the surrogate.
     Classes and functions count by identity: one that is defined anew under an old name gets a kernel of its own.
     """
     name = str(dtype).removeprefix("torch.")
-    flags = ",".join(f"{k}={v}" for k, v in model.flags().items())
+    flags = ",".join(f"{n}={getattr(model, n)!r}" for n in _settings(type(model)))  # type: ignore[arg-type]
     kinds = (type(model), model.State, model.Coefficients, type(surrogate), relaxed)
     made_of = [_NUMBERS.setdefault(v, len(_NUMBERS)) for v in kinds]
-    key = f"{type(model).__qualname__}({flags}) {surrogate} {device} {name} {arrays} {wanted} {through_reset} {made_of}"
+    what = f"{type(model).__qualname__}({flags}) {vars(surrogate)}"
+    key = f"{what} {device} {name} {arrays} {wanted} {through_reset} {made_of}"
     if key not in _KERNELS:
         _KERNELS[key] = WRITERS[device](
             model,

@@ -12,9 +12,10 @@ from spikelab import ops
 from spikelab.errors import ShapeError, UnsupportedError
 from spikelab.network import Network, Projection, must_be_network
 from spikelab.neurons.model import NeuronModel
+from spikelab.nn.inputs import must_be_tensor
 from spikelab.nn.layers import AvgPool2d, Conv2d, Flatten, SumPool2d
 from spikelab.nn.linear import Linear
-from spikelab.nn.neuron import LayerState, Neuron, must_be_tensor
+from spikelab.nn.neuron import LayerState, Neuron
 from spikelab.nn.surrogate import Surrogate
 
 __all__ = ["NetworkModule", "Scale", "SparseLinear", "from_network"]

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from spikelab.errors import ShapeError, SpikelabError, UnsupportedError
-from spikelab.nn.neuron import LayerState, Neuron, must_be_tensor
+from spikelab.nn.inputs import must_be_tensor
+from spikelab.nn.neuron import LayerState, Neuron
 from spikelab.nn.pool import pool, pools
 
 __all__ = [
@@ -220,6 +221,8 @@ def _step_through(layer: torch.nn.Module, x: Tensor, state: Any, where: str) -> 
         return steps_as_samples(layer, x), None
     if type(layer) is torch.nn.Flatten:
         return x.flatten(whole_flatten(layer, where)), None
+    if state is not None:
+        raise ShapeError(f"{where} ({type(layer).__name__}): found a state; expected None, for this layer has none")
     y = layer(x)
     must_be_tensor(y, f"behind {where} ({type(layer).__name__})")
     return y, None

@@ -21,12 +21,13 @@ from spikelab.errors import ShapeError, UnitError, UnsupportedError, unknown_nam
 from spikelab.neurons.model import NeuronModel, parameters, with_values
 from spikelab.nn.devices import has_kernel
 from spikelab.nn.fused import Coefficients, arithmetic, fused, kernel_of, named_kernel
+from spikelab.nn.inputs import must_be_finite, must_be_tensor
 from spikelab.nn.primitives import TorchPrimitives
 from spikelab.nn.recurrent import fused_recurrent
 from spikelab.nn.surrogate import Surrogate, surrogate
 from spikelab.units import Quantity, seconds
 
-__all__ = ["LayerState", "Neuron", "check_dt", "must_be_tensor", "set_dt"]
+__all__ = ["LayerState", "Neuron", "check_dt", "set_dt"]
 
 
 class LayerState(NamedTuple):
@@ -89,6 +90,11 @@ class Neuron(torch.nn.Module):
         recompute: bool = False,
     ) -> None:
         super().__init__()
+        where = type(self).__name__
+        switches = {"recurrent": recurrent, "detach_reset": detach_reset, "fused": fused, "recompute": recompute}
+        for name, switch in switches.items():
+            if not isinstance(switch, bool):
+                raise UnsupportedError(f"{where}.{name}: found {switch!r}; expected True or False; pass one of them")
         if not isinstance(model, NeuronModel):
             raise UnsupportedError(
                 f"{type(self).__name__}: found {model!r}; expected a neuron model; pass spikelab.neurons.LIF(), say"
@@ -106,11 +112,11 @@ class Neuron(torch.nn.Module):
         if discretisation not in ("exponential", "euler"):
             raise unknown_name(f"{type(self).__name__}.discretisation", discretisation, ("exponential", "euler"))
         self.discretisation = discretisation
-        if not isinstance(learn, str | Sequence):
+        if not isinstance(learn, str | Sequence) or not all(isinstance(name, str) for name in learn):
             raise UnsupportedError(
                 f"{type(self).__name__}.learn: found {learn!r}; expected names of parameters, as in ('tau_mem',)"
             )
-        self.learn = (learn,) if isinstance(learn, str) else tuple(learn)
+        self.learn = (learn,) if isinstance(learn, str) else tuple(dict.fromkeys(learn))
         known = parameters(model)
         for name in self.learn:
             if name not in known:
@@ -127,6 +133,10 @@ class Neuron(torch.nn.Module):
             positive = known[name]["positive"]
             start = (value.log() if positive else value).to(torch.get_default_dtype()).clone()
             self.register_parameter(_stored(name, positive), torch.nn.Parameter(start))
+        given = {name: np.shape(getattr(model, name)) for name in known if name not in self.learn}
+        self._arrays = tuple(name for name, size in given.items() if size)
+        if self.shape is not None:
+            self._check_sizes(self.shape)
         self.weight_rec: torch.nn.Parameter | None
         self.register_parameter("weight_rec", None)
         if recurrent and self.shape is not None:
@@ -152,6 +162,8 @@ class Neuron(torch.nn.Module):
             positive = known[name]["positive"]
             stored: Tensor = getattr(self, _stored(name, positive)).double()
             values[name] = stored.exp() if positive else stored
+        for name in self._arrays:  # arrays and tensors do not go into one formula
+            values[name] = torch.tensor(np.array(getattr(self.model, name), np.float64), device=stored.device)
         return with_values(self.model, values)
 
     def frozen_model(self) -> NeuronModel:
@@ -159,6 +171,22 @@ class Neuron(torch.nn.Module):
         model = self.learnt_model()
         values = {n: v.detach().cpu().numpy() for n in self.learn for v in [getattr(model, n)]}
         return dataclasses.replace(self.model, **{n: float(v) if v.ndim == 0 else v for n, v in values.items()})
+
+    def _check_sizes(self, shape: tuple[int, ...]) -> None:
+        """Refuse parameters that do not broadcast to neurons of this shape."""
+        known = parameters(self.model)
+        sizes = {name: np.shape(getattr(self.model, name)) for name in self._arrays}
+        sizes |= {name: tuple(getattr(self, _stored(name, known[name]["positive"])).shape) for name in self.learn}
+        for name, size in sizes.items():
+            axes = size[1:] if known[name]["vector"] else size
+            fits = len(axes) <= len(shape) and all(
+                n in (1, m) for n, m in zip(reversed(axes), reversed(shape), strict=False)
+            )
+            if not fits:
+                raise ShapeError(
+                    f"{type(self).__name__}.{name}: found shape {size} for neurons of shape {shape}; expected one that "
+                    "broadcasts to it; give one value, or one per neuron"
+                )
 
     def _need_dt(self) -> float:
         if self.dt is None:
@@ -242,6 +270,19 @@ class Neuron(torch.nn.Module):
             raise ShapeError(
                 f"{name}: found input of shape {tuple(x.shape)}; expected [T, B, {', '.join(map(str, self.shape))}]"
             )
+        if self._arrays or self.learn:
+            self._check_sizes(tuple(x.shape[2:]))
+        if x.layout is not torch.strided or x.element_size() < 2:
+            raise ShapeError(
+                f"{name}: found input of {x.layout}, {x.dtype}; expected a dense tensor of float32, float64, "
+                "bfloat16 or float16; use x.to_dense() or x.float()"
+            )
+        for what, value in self.named_parameters(recurse=False):
+            if value.device != x.device:
+                raise ShapeError(
+                    f"{name}: found input on {x.device} and {what} on {value.device}; expected one device; "
+                    f"use x.to({str(value.device)!r}), or layer.to({str(x.device)!r})"
+                )
         if self.recurrent and self.weight_rec is None:
             raise ShapeError(
                 f"{name}(recurrent=True): the size is not known; "
@@ -262,12 +303,29 @@ class Neuron(torch.nn.Module):
                     f"expected {tuple(x.shape[1:])}; "
                     "a state belongs to one batch: start the new one with state=None"
                 )
-
-        if self.recurrent and (state.z is None or state.z.shape != x.shape[1:]):
-            found = "no last output" if state.z is None else f"a last output of shape {tuple(state.z.shape)}"
+            self._check_kind(x, name, value)
+        if state.z is not None and not self.recurrent:
+            raise ShapeError(
+                f"{type(self).__name__}: found the state of a recurrent layer, with its last output; expected "
+                "one without; pass what this layer returned"
+            )
+        if self.recurrent and isinstance(state.z, Tensor):
+            self._check_kind(x, "z", state.z)
+        if self.recurrent and (not isinstance(state.z, Tensor) or state.z.shape != x.shape[1:]):
+            shown = (
+                f"of shape {tuple(state.z.shape)}" if isinstance(state.z, Tensor) else f"of {type(state.z).__name__}"
+            )
+            found = "no last output" if state.z is None else f"a last output {shown}"
             raise ShapeError(
                 f"{type(self).__name__}(recurrent=True): found a state with {found}; expected {tuple(x.shape[1:])}; "
                 "pass what this layer returned, or None to start"
+            )
+
+    def _check_kind(self, x: Tensor, name: str, value: Tensor) -> None:
+        if value.device != x.device or not value.is_floating_point():
+            raise ShapeError(
+                f"{type(self).__name__}: found state {name} of {value.dtype} on {value.device}; expected floats on "
+                f"{x.device}; pass what this layer returned, or move it with .to()"
             )
 
     @torch.compiler.disable  # the kernels are compiled already; torch.compile runs them between its graphs
@@ -291,6 +349,8 @@ class Neuron(torch.nn.Module):
 
     def _loop(self, inputs: list[Tensor], state: LayerState, model: NeuronModel, c: Any) -> tuple[Tensor, LayerState]:
         x = inputs[0]
+        for p in inputs:
+            must_be_finite(p, type(self).__name__)
         dtype = arithmetic(x.dtype)
         inputs = [p.to(dtype) for p in inputs]
         f = TorchPrimitives(self.surrogate, dtype, through_reset=not self.detach_reset, relaxed=self.relaxed)
@@ -315,23 +375,6 @@ class Neuron(torch.nn.Module):
         known += ", recompute=True" if self.recompute else ""
         learnt = f", learn={self.learn}" if self.learn else ""
         return f"{known}{learnt}, recurrent={self.recurrent}, dt={self.dt}"
-
-
-def must_be_tensor(x: Any, where: str) -> None:
-    """Refuse an input that is no tensor, with what to do about the slips that happen; `where` is the layer.
-
-    Raises:
-        ShapeError: an array, the pair that a neuron layer returns, or something else.
-    """
-    if isinstance(x, Tensor):
-        return
-    advice = "pass torch.as_tensor(x)"
-    if isinstance(x, tuple):
-        advice = (
-            "a neuron layer returns (y, state): take y, state = layer(x), "
-            "or put the layers into spikelab.nn.Sequential, which passes y on; torch.nn.Sequential does not"
-        )
-    raise ShapeError(f"{where}: found input of type {type(x).__name__}; expected a tensor [T, B, *shape]; {advice}")
 
 
 def _axes(shape: Any, where: str) -> tuple[int, ...] | None:

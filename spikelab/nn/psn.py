@@ -18,7 +18,7 @@ from torch import Tensor
 
 from spikelab.arrays import is_whole
 from spikelab.errors import ShapeError
-from spikelab.nn.neuron import must_be_tensor
+from spikelab.nn.inputs import must_be_finite, must_be_tensor
 from spikelab.nn.sliding import fire
 from spikelab.nn.surrogate import Surrogate
 from spikelab.nn.surrogate import surrogate as by_name
@@ -96,6 +96,7 @@ class PSN(torch.nn.Module):
                 f"{name}: found input of {x.dtype} on {x.device}; expected {self.weight.dtype} on "
                 f"{self.weight.device}, as its weights have; use x.to(layer.weight)"
             )
+        must_be_finite(x, name)
 
     def extra_repr(self) -> str:
         """Parameters in short."""

@@ -205,7 +205,8 @@ class _Recurrent(torch.autograd.Function):
     def forward(
         key: str, every: int, scalars: list[float], arrays: int, x: Tensor, weight: Tensor, z0: Tensor, *rest: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        return OPERATORS[x.device.type].recurrent(x, weight, z0, rest[:arrays], scalars, rest[arrays:], key, every)
+        with torch.autocast(x.device.type, enabled=False):  # products among tensors that have their dtype already
+            return OPERATORS[x.device.type].recurrent(x, weight, z0, rest[:arrays], scalars, rest[arrays:], key, every)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -223,9 +224,10 @@ class _Recurrent(torch.autograd.Function):
         gz = torch.zeros_like(z) if gz is None else gz
         arrays, state = rest[: ctx.arrays], rest[ctx.arrays :]
         run = OPERATORS[x.device.type].recurrent_backward
-        gx, gw, gz0, gc, start = run(
-            x, z, weight, z0, arrays, ctx.scalars, state, kept, drive, gz, gs, ctx.key, ctx.every
-        )
+        with torch.autocast(x.device.type, enabled=False):
+            gx, gw, gz0, gc, start = run(
+                x, z, weight, z0, arrays, ctx.scalars, state, kept, drive, gz, gs, ctx.key, ctx.every
+            )
         return None, None, None, None, gx, gw, gz0, *gc, *start.unbind(0)
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from spikelab.neurons.sliding_psn import SlidingPSN
 from spikelab.nn.devices import has_kernel
 from spikelab.nn.fused import Coefficients, fused, kernel_of, named_kernel
+from spikelab.nn.inputs import must_be_finite
 from spikelab.nn.neuron import LayerState, Neuron
 from spikelab.nn.primitives import TorchPrimitives
 from spikelab.nn.surrogate import Surrogate
@@ -127,6 +128,7 @@ class Sliding(Neuron):
             return super().forward(x, state)
         self._need_dt()
         self._inputs(x)
+        must_be_finite(x, type(self).__name__)
         if state is None:
             state = self.initial(x)
         self._check_state(x, state)

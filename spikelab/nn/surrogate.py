@@ -11,6 +11,8 @@ import math
 from dataclasses import dataclass, fields
 from typing import Any
 
+import numpy as np
+
 from spikelab.errors import UnitError, unknown_name
 
 __all__ = ["SURROGATES", "ATan", "Sigmoid", "SuperSpike", "Surrogate", "Triangle", "surrogate"]
@@ -29,7 +31,8 @@ class Surrogate:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if not isinstance(value, int | float) or not math.isfinite(value) or value <= 0:
+            number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+            if not number or not math.isfinite(value) or value <= 0:
                 raise UnitError(f"{type(self).__name__}.{field.name}: found {value!r}; expected a number above zero")
 
     def slope(self, d: Any, f: Any) -> Any:
@@ -131,6 +134,6 @@ def surrogate(value: str | Surrogate) -> Surrogate:
     """
     if isinstance(value, Surrogate):
         return value
-    if value not in SURROGATES:
+    if not isinstance(value, str) or value not in SURROGATES:
         raise unknown_name("surrogate", value, SURROGATES)
     return SURROGATES[value]()
