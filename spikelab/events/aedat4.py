@@ -67,6 +67,17 @@ class _Recording:
     def shape(self) -> tuple[int, ...] | None:
         return self.given or self.header.streams[self.stream].shape
 
+    @property
+    def most(self) -> int:
+        """About how many events there are, by the index; no more than half as many as the file has bytes."""
+        try:
+            with open(self.path, "rb") as file:
+                index = read_index(file, self.header) or {}
+        except (OSError, *DAMAGE):
+            return 0  # `blocks` says what is wrong
+        stream = self.stream
+        return max(0, min(sum(n for packet, n in index.items() if packet.stream == stream), self.header.size // 2))
+
     def blocks(self) -> Iterator[NDArray[np.void]]:
         stream, faults, shape = self.stream, self.faults, self.shape
         state = fresh_state(shape or (_MOST, _MOST), self.sorted, own=0)
