@@ -68,7 +68,7 @@ def _compiled(davis: bool, record: int) -> Any:
         width, height, ordered = state[WIDTH], state[HEIGHT], state[ORDERED] != 0
         epoch, seen, last = state[_EPOCH], state[_SEEN], state[LAST]
         place, count, code, most = begin, 0, 0, len(out)
-        # Whole words at once where a record has two; the machine is little-endian, as every format of this package needs.
+        # Whole words at once where a record has two; the machine is little-endian.
         words = data[begin : begin + (end - begin) // 8 * 8].view(np.uint32)
         k = -2
         while place + record <= end and count < most:

@@ -1,8 +1,8 @@
 """What an AEDAT 4 file holds beside its events: frames (FRME), IMU samples (IMUS) and triggers (TRIG).
 
-The id of a trigger says what it is: 0 external signal, 1 signal generator, 2 frame, 3 exposure, 4 reset of the times;
-its value is True for a rising edge, a pulse, a start and a reset. A frame's time is the start of its exposure, or,
-where that is not known (0), its time stamp.
+The id of a trigger is one of `aedat_triggers`; its value is True for a rising edge, a pulse, a start and a reset. A
+frame's time is the start of its exposure, or, where that is not known (0), its time stamp; its colours are in OpenCV's
+order, blue first.
 
 Source:
     iniVation, dv-processing 1.7, frame.fbs, imu.fbs, trigger.fbs.
@@ -22,16 +22,15 @@ from numpy.typing import NDArray
 from spikelab.events import flatbuffer
 from spikelab.events.aedat4_header import DAMAGE, Header
 from spikelab.events.aedat4_packets import Fault, payloads
+from spikelab.events.aedat_triggers import EXPOSURE, FRAME, GENERATOR, INPUT, RESET, STANDARD_GRAVITY
 from spikelab.events.faults import Faults
 from spikelab.events.source import IMU, TRIGGER, Extras
 
-__all__ = ["STANDARD_GRAVITY", "read"]
+__all__ = ["read"]
 
-STANDARD_GRAVITY: Final = 9.80665
-"""[m/s^2] exactly, by definition (CGPM 1901)."""
 _TRIGGERS: Final = (
-    *((4, True), (0, True), (0, False), (0, True)),  # reset, external signal up, down, pulse
-    *((1, True), (1, False), (2, True), (2, False), (3, True), (3, False)),  # generator, frame, exposure
+    *((RESET, True), (INPUT, True), (INPUT, False), (INPUT, True)),
+    *((GENERATOR, True), (GENERATOR, False), (FRAME, True), (FRAME, False), (EXPOSURE, True), (EXPOSURE, False)),
 )
 _DEPTHS: Final[dict[int, np.dtype[Any]]] = {
     0: np.dtype("u1"),

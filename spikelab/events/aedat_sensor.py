@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from spikelab.errors import UnsupportedError, unknown_name
 
-__all__ = ["SENSORS", "Sensor", "find_sensor"]
+__all__ = ["SENSORS", "Sensor", "find_sensor", "known_chip"]
 
 
 class Sensor(NamedTuple):
@@ -104,14 +104,24 @@ def _said(path: str | PathLike[str], lines: list[str]) -> str | None:
     for line in lines:
         found = re.match(r"#\s*AEChip:\s*(?:[\w$]+\.)*([\w$]+)\s*$", line)
         if found:
-            for pattern, name in _CLASSES:
-                if re.fullmatch(pattern, found[1].lower()):
-                    return name
+            name = known_chip(found[1])
+            if name is not None:
+                return name
             raise UnsupportedError(
                 f"{fspath(path)}: found AEChip {found[1]}, whose addresses are not known; expected one of "
                 f"{', '.join(SENSORS)}; pass sensor= where it has the same addresses, or sensor='davis' with shape="
             )
     return "dvs128" if any(re.match(r"#\s*HardwareInterface:.*DVS128", line) for line in lines) else None
+
+
+def known_chip(chip: str) -> str | None:
+    """The sensor of a chip of this name, if it is known.
+
+    Example:
+        >>> known_chip("DAVIS240C"), known_chip("CochleaAMS1c")
+        ('davis240', None)
+    """
+    return next((name for pattern, name in _CLASSES if re.fullmatch(pattern, chip.lower())), None)
 
 
 def _addresses(path: str | PathLike[str], start: int, record: int) -> NDArray[np.uint32]:
