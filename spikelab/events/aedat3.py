@@ -3,7 +3,8 @@ r"""AEDAT 3.1 (iniVation, cAER): lines that start with `#`, the last of them `#!
 A packet has a header of 28 bytes, little-endian: int16 type, int16 source, int32 size of an event, offset of the time
 in it, tsOverflow, capacity, number and number of valid events; then capacity x size bytes. Events of polarity are of
 type 1: bit 0 valid, bit 1 ON, bits 2 to 16 y, bits 17 to 31 x, then int32 time; t = tsOverflow << 31 | time [us].
-Events that are marked as not valid are left out, as whoever marked them meant. x grows to the right, y downwards.
+Events that are marked as not valid are left out, as whoever marked them meant. In `"skip"` a fault costs the rest of
+its packet. x grows to the right, y downwards.
 
 Source:
     iniVation, AEDAT 3.1 file format; libcaer (gitlab.com/inivation/dv/libcaer), events/*.h.
@@ -58,6 +59,7 @@ class _Recording:
             kernel.PACKET: "found no header of a packet; expected one; the file is damaged",
             kernel.CUT: "found the end of the file within a packet; expected all of it; the file is cut: copy it "
             'again, or take what is there with errors="truncate"',
+            kernel.END: "found a packet and no header of another one behind it; expected one; the file is damaged",
             kernel.TIME: "found a negative time; expected one from 0; the file is damaged",
         }
         return decode(

@@ -9,15 +9,14 @@ from numba import njit
 
 from spikelab.events.words import BACK, HEIGHT, LAST, OFFSET, ORDERED, OUTSIDE, OWN, SIZE, WIDTH
 
-__all__ = ["CUT", "HEAD", "OWN_NUMBERS", "PACKET", "SOURCE", "TIME", "next_packet", "packets", "resume"]
+__all__ = ["CUT", "END", "HEAD", "OWN_NUMBERS", "PACKET", "SOURCE", "TIME", "next_packet", "packets", "resume"]
 
 SOURCE: Final = OWN
 """Place in `state`: number of the source whose events are wanted, or -1 for any."""
-OWN_NUMBERS: Final = 5
+OWN_NUMBERS: Final = 4
 _LEFT = OWN + 1  # events left in the packet
 _PASS = OWN + 2  # bytes to pass over
 _EPOCH = OWN + 3  # what the wraps of the counter add [us]
-_LONG = OWN + 4  # 1 in a packet that ends behind the file
 HEAD: Final = 28
 """Bytes of the header of a packet."""
 PACKET: Final = 3
@@ -26,6 +25,8 @@ CUT: Final = 4
 """Code: the file ends within a packet."""
 TIME: Final = 5
 """Code: a negative time."""
+END: Final = 6
+"""Code: no header behind the packet, so that its size, or what lies in it, is wrong."""
 _POLARITY = 1
 
 
@@ -68,6 +69,18 @@ def next_packet(data: Any, begin: int, end: int, left: int) -> int:
         if usual and fits and data[place + 3] == 0 and data[place + 14] == 0 and _is_head(data, place):
             return place
     return end
+
+
+@njit(cache=True, nogil=True)
+def _all_sound(data: Any, begin: int, number: int, state: Any) -> bool:
+    """Whether all events of a packet lie on the sensor and in order of time."""
+    last = 0
+    for k in range(number):
+        address, low = _number(data, begin + 8 * k, 4), _number(data, begin + 8 * k + 4, 4)
+        if address >> 17 & 0x7FFF >= state[WIDTH] or address >> 2 & 0x7FFF >= state[HEIGHT] or low < last:
+            return False
+        last = low
+    return True
 
 
 @njit(cache=True, nogil=True)
@@ -117,22 +130,23 @@ def packets(data: Any, begin: int, end: int, state: Any, out: Any) -> tuple[int,
         elif not _is_head(data, place):
             code = PACKET
         else:
-            size, capacity, number = (
-                _number(data, place + 4, 4),
-                _number(data, place + 16, 4),
-                _number(data, place + 20, 4),
-            )
-            long = state[OFFSET] + place + HEAD + capacity * size > state[SIZE]
-            wanted = _number(data, place, 2) == _POLARITY and (
-                state[SOURCE] < 0 or _number(data, place + 2, 2) == state[SOURCE]
-            )
+            kind, source, size = _number(data, place, 2), _number(data, place + 2, 2), _number(data, place + 4, 4)
+            capacity, number = _number(data, place + 16, 4), _number(data, place + 20, 4)
+            wanted = kind == _POLARITY and (state[SOURCE] < 0 or source == state[SOURCE])
+            stop = place + HEAD + capacity * size
+            long = state[OFFSET] + stop > state[SIZE]
+            if stop + HEAD > end and not whole and place > 0:
+                break  # until its end and the next header are there, too
+            lonely = wanted and stop + HEAD <= end and not _is_head(data, stop)
+            if lonely and not _all_sound(data, place + HEAD, number, state):
+                code = END
+                break
             if long and not wanted:
                 code = CUT
                 break
             state[_LEFT] = number if wanted else 0
             state[_PASS] = (capacity - state[_LEFT]) * size
             state[_EPOCH] = _number(data, place + 12, 4) << 31
-            state[_LONG] = long
             place += HEAD
     state[LAST] = last
     return place, count, code
@@ -140,18 +154,7 @@ def packets(data: Any, begin: int, end: int, state: Any, out: Any) -> tuple[int,
 
 @njit(cache=True, nogil=True)
 def resume(data: Any, begin: int, end: int, state: Any, code: int) -> int:
-    """Go on at the next sound event of the packet, or at the next packet."""
-    place = begin
-    if code in (PACKET, CUT) or state[_LONG]:
-        state[_LEFT] = state[_PASS] = state[_LONG] = 0
-        place = next_packet(data, begin, end, state[SIZE] - state[OFFSET])
-        return place if place < end else max(begin, end - HEAD + 1)  # a header may have come in part
-    while state[_LEFT] > 0 and place + 8 <= end:
-        address, low = _number(data, place, 4), _number(data, place + 4, 4)
-        inside = address >> 17 & 0x7FFF < state[WIDTH] and address >> 2 & 0x7FFF < state[HEIGHT]
-        late = state[ORDERED] != 0 and state[_EPOCH] + low < state[LAST]
-        if address & 1 == 0 or (inside and low >= 0 and not late):
-            return place
-        place += 8
-        state[_LEFT] -= 1
-    return place
+    """Go on at the next packet."""
+    state[_LEFT] = state[_PASS] = 0
+    place = next_packet(data, begin, end, state[SIZE] - state[OFFSET])
+    return place if place < end else max(begin, end - HEAD + 1)  # a header may have come in part

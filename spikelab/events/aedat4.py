@@ -5,8 +5,9 @@ index and an XML tree of the streams; packets (int32 stream, int32 size, compres
 flatbuffer "FTAB" with place and number of elements of each packet. The position is -1 when the recorder was
 killed: then the packets run to the end of the file. Flatbuffers are parsed here, each access within bounds.
 
-Times are absolute (Unix us); x grows to the right and y downwards, as the file counts them. An event packet that
-cannot be unpacked is left out whole in `"skip"`; of one with events outside the sensor or back in time, only these are.
+Times are absolute (Unix us); x grows to the right and y downwards, as the file counts them. In `"skip"` an
+event packet that cannot be unpacked is left out whole, and one with an event outside the sensor or back in time from
+that event on.
 """
 
 from __future__ import annotations
@@ -112,21 +113,16 @@ class _Recording:
             faults.report(kept)
 
     def _sound(self, events: NDArray[np.void], packet: Packet, state: NDArray[np.int64]) -> Iterator[NDArray[np.void]]:
-        """Blocks of the sound events of a packet."""
-        from spikelab.events.aedat4_kernel import RAW, run_end
+        """Blocks of the sound events at the start of a packet."""
+        from spikelab.events.aedat4_kernel import RAW, sound
 
-        raw, start = events.view(RAW), 0
-        while True:
-            stop = run_end(raw, start, state, True)
-            for begin in range(start, stop, BLOCK):
-                yield events[begin : min(begin + BLOCK, stop)]
-            if stop == len(raw):
-                return
-            more = self.faults.meet(_problem(raw[stop], state), packet.offset)
-            start = run_end(raw, stop, state, False) if more else len(raw)
-            self.faults.leave(RAW.itemsize * (start - stop))
-            if not more:
-                return
+        raw = events.view(RAW)
+        stop = int(sound(raw, state))
+        for begin in range(0, stop, BLOCK):
+            yield events[begin : min(begin + BLOCK, stop)]
+        if stop < len(raw):
+            self.faults.meet(_problem(raw[stop], state), packet.offset)
+            self.faults.leave(RAW.itemsize * (len(raw) - stop))
 
     def _check_index(self, stream: int, counts: dict[Packet, int]) -> None:
         """Meet damage of the index, or packets that are not those it names."""

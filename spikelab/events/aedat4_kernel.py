@@ -9,7 +9,7 @@ from numba import njit
 
 from spikelab.events.words import HEIGHT, LAST, ORDERED, WIDTH
 
-__all__ = ["RAW", "run_end"]
+__all__ = ["RAW", "sound"]
 
 RAW: Final = np.dtype(
     {
@@ -23,26 +23,19 @@ RAW: Final = np.dtype(
 
 
 @njit(cache=True, nogil=True)
-def run_end(events: Any, begin: int, state: Any, sound: bool) -> int:
-    """Find the end of a run of sound, or of unsound, events.
+def sound(events: Any, state: Any) -> int:
+    """Count the events before the first one that is not sound.
 
     Args:
         events: [E] `RAW`.
-        begin: first event of the run.
-        state: as in `words`; `LAST` becomes the time of the last sound event of the run [us].
-        sound: whether to pass over the sound ones.
-
-    Returns:
-        The first event that is not so, or E.
+        state: as in `words`; `LAST` becomes the time of the last sound event [us].
     """
     width, height, last, ordered = state[WIDTH], state[HEIGHT], state[LAST], state[ORDERED] != 0
-    for k in range(begin, len(events)):
+    for k in range(len(events)):
         event = events[k]
-        good = event.x < width and event.y < height and event.p < 2 and not (ordered and event.t < last)
-        if good != sound:
+        if event.x >= width or event.y >= height or event.p > 1 or (ordered and event.t < last):
             state[LAST] = last
             return k
-        if sound:
-            last = event.t
+        last = event.t
     state[LAST] = last
     return len(events)
