@@ -72,9 +72,12 @@ class _Recording:
         state = fresh_state(shape, ordered, kernel.OWN_NUMBERS)
         state[kernel.RECORD], state[kernel.IS_DAVIS] = self.record, self.sensor.davis
         state[kernel.EDGE], state[kernel.TRIGGERS] = self.sensor.shape[0] - 1, triggers
+        state[kernel.CAREFUL] = self.faults.errors != "strict"
         problems = {
+            kernel.JUMP: "found a time far ahead of the event before it, and behind it a record that does not fit; "
+            "expected sorted times; the file is damaged",
             kernel.ADDRESS: "found an address of more than 16 bits; expected one of a DVS128; the file is damaged, or "
-            "pass sensor="
+            "pass sensor=",
         }
         short = kernel.DVS128_SHORT if self.record == 6 else kernel.DVS128
         return decode(

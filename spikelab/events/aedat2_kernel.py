@@ -11,11 +11,13 @@ from spikelab.events.words import BACK, HEIGHT, LAST, ORDERED, OUTSIDE, OWN, WID
 
 __all__ = [
     "ADDRESS",
+    "CAREFUL",
     "DAVIS",
     "DVS128",
     "DVS128_SHORT",
     "EDGE",
     "IS_DAVIS",
+    "JUMP",
     "OWN_NUMBERS",
     "RECORD",
     "TRIGGERS",
@@ -30,12 +32,18 @@ EDGE: Final = OWN + 2
 """Place in `state`: largest x of the sensor, from which the address counts down."""
 TRIGGERS: Final = OWN + 3
 """Place in `state`: 1 to give the external inputs instead of the events."""
-OWN_NUMBERS: Final = 6
-_EPOCH = OWN + 4  # what wraps of the counter have added [us]
-_SEEN = OWN + 5  # time of the last event or external input [us]
+CAREFUL: Final = OWN + 4
+"""Place in `state`: 1 to doubt an event after a gap of more than 1 s when the record behind it does not fit."""
+OWN_NUMBERS: Final = 7
+_EPOCH = OWN + 5  # what wraps of the counter have added [us]
+_SEEN = OWN + 6  # time of the last event or external input [us]
 ADDRESS: Final = 3
 """Code: an address of more than 16 bits in a file of a DVS128."""
+JUMP: Final = 4
+"""Code: a time far ahead, and a record behind it that does not fit."""
 _HALF = 1 << 31
+_GAP = 1_000_000
+_REACH = 1 << 28
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -66,6 +74,7 @@ def _compiled(davis: bool, record: int) -> Any:
         """Decode records of a big-endian address and a big-endian time."""
         edge, triggers = state[EDGE], state[TRIGGERS] != 0
         width, height, ordered = state[WIDTH], state[HEIGHT], state[ORDERED] != 0
+        careful = state[CAREFUL] != 0 and ordered
         epoch, seen, last = state[_EPOCH], state[_SEEN], state[LAST]
         place, count, code, most = begin, 0, 0, len(out)
         # Whole words at once where a record has two; the machine is little-endian.
@@ -102,13 +111,20 @@ def _compiled(davis: bool, record: int) -> Any:
                 if ordered and t < last:
                     code = BACK
                     break
+                if careful and seen > 0 and t - _GAP > last and place + 2 * record <= end:
+                    address = _address(data, place + record, record)
+                    foreign = address >> 31 == 0 and address & 0x3FF != 0 if davis else address >> 16 != 0
+                    if foreign or _word(data, place + 2 * record - 4) < low:
+                        code = JUMP
+                        break
                 event = out[count]
                 event.t, event.x, event.y, event.p = t, x, y, p != 0
                 count += 1
                 last = t
-            if wraps:
-                epoch += 2 * _HALF
-            seen = t
+            # In a damaged file, what looks like an external input at a strange time may be anything.
+            if special == triggers or not careful or t < seen + _REACH:
+                epoch += 2 * _HALF if wraps else 0
+                seen = t
             place += record
         state[_EPOCH], state[_SEEN], state[LAST] = epoch, seen, last
         return place, count, code
@@ -127,6 +143,8 @@ DAVIS: Final = _compiled(davis=True, record=8)
 @njit(cache=True, nogil=True)
 def resume(data: Any, begin: int, end: int, state: Any, code: int) -> int:
     """Find the first place where the next four records (or those that are left) are sound and in order of time.
+
+    They lie at most 268 s behind the last one.
 
     Bytes may be missing or too many, so that any byte may be the first of a record.
     """
@@ -148,7 +166,8 @@ def resume(data: Any, begin: int, end: int, state: Any, code: int) -> int:
             else:
                 x, y = state[EDGE] - (address >> 1 & 0x7F), address >> 8 & 0x7F
                 sound = address >> 16 == 0 and x < state[WIDTH] and y < state[HEIGHT]
-            if not sound or (state[ORDERED] and t < previous):
+            far = state[_SEEN] > 0 and t > state[_SEEN] + _REACH
+            if not sound or far or (state[ORDERED] and t < previous):
                 sound = False
                 break
             previous = t
