@@ -145,10 +145,10 @@ def test_the_sensor_is_never_guessed_in_silence(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedError, match="found AEChip CochleaAMS1c, whose addresses are not known"):
         read(path)
     assert len(read(path, sensor="dvs128")) == 1
-    with pytest.raises(UnsupportedError, match="sensor 'dvs12': unknown.*did you mean 'dvs128'"):
+    with pytest.raises(UnsupportedError, match=r"sensor 'dvs12': unknown.*did you mean 'dvs128'"):
         read(path, sensor="dvs12")
     path.write_bytes(file_of([(70_000, 1)], b""))
-    with pytest.raises(UnsupportedError, match="addresses of no known sensor; .*pass sensor="):
+    with pytest.raises(UnsupportedError, match=r"addresses of no known sensor; .*pass sensor="):
         read(path)
     path.write_bytes(file_of([(300 << 12, 1), (200 << 22, 1)], b""))
     with pytest.warns(UserWarning, match="look like davis346"):
