@@ -35,6 +35,7 @@ TRIGGERS: Final = OWN + 3
 CAREFUL: Final = OWN + 4
 """Place in `state`: 1 to doubt an event after a gap of more than 1 s when the record behind it does not fit."""
 OWN_NUMBERS: Final = 7
+"""How many numbers of `state` are of this kernel."""
 _EPOCH = OWN + 5  # what wraps of the counter have added [us]
 _SEEN = OWN + 6  # time of the last event or external input [us]
 ADDRESS: Final = 3

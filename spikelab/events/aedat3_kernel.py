@@ -14,6 +14,7 @@ __all__ = ["CUT", "END", "HEAD", "OWN_NUMBERS", "PACKET", "SOURCE", "TIME", "nex
 SOURCE: Final = OWN
 """Place in `state`: number of the source whose events are wanted, or -1 for any."""
 OWN_NUMBERS: Final = 4
+"""How many numbers of `state` are of this kernel."""
 _LEFT = OWN + 1  # events left in the packet
 _PASS = OWN + 2  # bytes to pass over
 _EPOCH = OWN + 3  # what the wraps of the counter add [us]
