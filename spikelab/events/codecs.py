@@ -1,11 +1,19 @@
-"""Decompression with a bound: a packet of n bytes never becomes more than 256 n bytes (plus 64 KiB)."""
+"""Packing and unpacking with a bound: a packet of n bytes never becomes more than 256 n bytes (plus 64 KiB).
+
+Both codecs let other threads run while they work.
+"""
 
 from __future__ import annotations
 
-__all__ = ["CodecError", "unpack"]
+from typing import Final
 
+__all__ = ["CODECS", "CodecError", "pack", "unpack"]
+
+CODECS: Final = ("lz4", "none", "zstd")
+"""Names of the codecs."""
 # LZ4 cannot do better than 255:1 (LZ4 block format); event packets that Zstd packs tighter do not occur.
 _MOST_INFLATION = 256
+_USUAL_INFLATION = 4
 _PIECE = 1024
 
 
@@ -13,12 +21,30 @@ class CodecError(ValueError):
     """Packed bytes cannot be unpacked. A reader turns it into a `FormatError` with path and offset."""
 
 
+def pack(data: bytes, codec: str) -> bytes:
+    """Pack bytes into one frame of `codec`, as `unpack` reads it.
+
+    Example:
+        >>> unpack(pack(b"abc", "zstd"), "zstd")
+        (b'abc', 0)
+    """
+    if codec == "none":
+        return data
+    if codec == "lz4":
+        import lz4.frame
+
+        return bytes(lz4.frame.compress(data))
+    import zstandard
+
+    return zstandard.ZstdCompressor().compress(data)
+
+
 def unpack(data: bytes, codec: str) -> tuple[bytes, int]:
     """Unpack one frame.
 
     Args:
         data: the frame, perhaps with bytes after it.
-        codec: `"none"`, `"lz4"` or `"zstd"`.
+        codec: one of `CODECS`.
 
     Returns:
         The unpacked bytes, and the number of bytes left after the frame (0 for `"none"`).
@@ -40,18 +66,33 @@ def _unpack_lz4(data: bytes, limit: int) -> tuple[bytes, int]:
     import lz4.frame
 
     decoder = lz4.frame.LZ4FrameDecompressor()
+    parts: list[bytes] = []
+    size = 0
     try:
-        result = decoder.decompress(data, max_length=limit)
+        # The decoder sets aside as much as it may return, so it is asked for the usual size first.
+        room = min(limit, _USUAL_INFLATION * len(data) + (1 << 16))
+        while True:
+            parts.append(decoder.decompress(b"" if parts else data, max_length=room))
+            size += len(parts[-1])
+            if decoder.eof or decoder.needs_input or not parts[-1] or size >= limit:
+                break
+            room = min(limit - size, 2 * size)
     except (RuntimeError, ValueError, EOFError, MemoryError) as error:
         raise CodecError(f"LZ4: {error}") from error
     if not decoder.eof:
         raise CodecError("LZ4: the frame is incomplete, or unpacks to more than 256 times its size")
-    return bytes(result), len(decoder.unused_data or b"")
+    return parts[0] if len(parts) == 1 else b"".join(parts), len(decoder.unused_data or b"")
 
 
 def _unpack_zstd(data: bytes, limit: int) -> tuple[bytes, int]:
     import zstandard
 
+    try:
+        if 0 < zstandard.frame_content_size(data) <= limit:
+            whole = zstandard.ZstdDecompressor(max_window_size=1 << 27)
+            return whole.decompress(data, allow_extra_data=False), 0
+    except (zstandard.ZstdError, MemoryError):
+        pass  # damaged, or bytes after the frame: found out below
     decoder = zstandard.ZstdDecompressor(max_window_size=1 << 27).decompressobj()
     parts: list[bytes] = []
     size = used = 0

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from spikelab.errors import FormatError, ShapeError, UnsupportedError, unknown_name
-from spikelab.events import aedat4, hdf5, nmnist, nmnist_set, packed, shd
+from spikelab.events import aedat2, aedat3, aedat4, hdf5, nmnist, nmnist_set, packed, shd
 from spikelab.events.array import Events, must_be_events, sensor_shape, whole_us
 from spikelab.events.chunks import by_count, by_window, collect
 from spikelab.events.faults import Errors, Faults
@@ -20,7 +20,9 @@ from spikelab.units import Quantity
 
 __all__ = ["FORMATS", "detect", "extras", "info", "read", "stream", "write"]
 
-FORMATS: Final[dict[str, Format]] = {one.name: one for one in (aedat4.FORMAT, nmnist.FORMAT)}
+FORMATS: Final[dict[str, Format]] = {
+    one.name: one for one in (aedat2.FORMAT, aedat3.FORMAT, aedat4.FORMAT, nmnist.FORMAT)
+}
 """Every format of a single recording, by name."""
 _SETS: Final[dict[str, Callable[[Any], Recordings]]] = {
     "shd": shd.read,
@@ -56,7 +58,8 @@ def read(
             on at the next sound place behind it; both warn of what was left out, with the byte.
         shape: (width, height) of the sensor; None takes what the file says, else what its events span.
         sort: put events in order of time where the file's are not (stable); False refuses such a file.
-        options: of the format: `stream` (AEDAT 4: id of the event stream), ...
+        options: of the format: `sensor` (AEDAT 1 and 2: where the file does not name it), `source` (AEDAT 3.1: number
+            of the camera), `stream` (AEDAT 4: id of the event stream), ...
 
     Returns:
         Events of a single recording, Recordings of a set.
@@ -130,14 +133,22 @@ def stream(
     return by_window(_open(path, kind, errors, shape, True, options), int(length), start)
 
 
-def extras(path: str | PathLike[str], *, format: str | None = None, errors: Errors = "strict") -> Extras:
+def extras(
+    path: str | PathLike[str], *, format: str | None = None, errors: Errors = "strict", **options: Any
+) -> Extras:
     """Read what a file holds beside its events: external triggers, IMU samples, frames.
+
+    Args:
+        path: the file.
+        format: as `read`.
+        errors: as `read`.
+        options: as `read`.
 
     Raises:
         FormatError: as `read`.
     """
     kind = _kind(path, format)
-    return Extras.none() if kind in _SETS else _open(path, kind, errors, None, True, {}).extras()
+    return Extras.none() if kind in _SETS else _open(path, kind, errors, None, True, options).extras()
 
 
 def write(events: Events, path: str | PathLike[str], *, format: str | None = None, **options: Any) -> None:
