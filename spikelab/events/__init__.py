@@ -7,11 +7,12 @@ One file: `read`, `stream`, `extras`, `info`, `write`, in each format of `FORMAT
 
 from spikelab.events.array import EVENT, Events
 from spikelab.events.faults import Errors
-from spikelab.events.files import FORMATS, detect, extras, info, read, stream, write
+from spikelab.events.files import FORMATS, detect, extras, read, stream, write
 from spikelab.events.frames import Frames
 from spikelab.events.recordings import Recordings
 from spikelab.events.source import IMU, TRIGGER, Extras
 from spikelab.events.steps import step_edges, steps_needed
+from spikelab.events.summary import info
 from spikelab.events.transform import bin_events, count_late, pool_events
 
 __all__ = [
