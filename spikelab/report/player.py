@@ -112,15 +112,15 @@ def write_player(
     tick = duration // (2**32 - 1) + 1
     words = np.zeros((2, shown), "<u4")
     bin_us = duration // _BINS + 1
-    bins = np.zeros((2, duration // bin_us + 1), np.int64)
+    bins = np.zeros((duration // bin_us + 1, 2), np.int64)
+    chosen = (np.arange(1, shown + 1) * count + shown - 1) // max(shown, 1) - 1  # evenly in their order, the last too
     at = put = 0
     for block in _blocks(recording):
         t = block["t"] - first
-        bins += np.stack([np.bincount(t[block["p"] == p] // bin_us, minlength=bins.shape[1]) for p in (0, 1)])
-        number = np.arange(at, at + len(block))
-        chosen = (number + 1) * shown // count > number * shown // count
-        part = block[chosen]
-        words[0, put : put + len(part)] = t[chosen] // tick
+        bins += np.bincount(t // bin_us * 2 + block["p"], minlength=bins.size).reshape(bins.shape)
+        kept = chosen[put : np.searchsorted(chosen, at + len(block))] - at
+        part = block[kept]
+        words[0, put : put + len(part)] = t[kept] // tick
         words[1, put : put + len(part)] = (part["y"].astype(np.int64) * width + part["x"]) * 2 + part["p"]
         at, put = at + len(block), put + len(part)
     facts: dict[str, Any] = {
@@ -135,7 +135,7 @@ def write_player(
     if not isinstance(recording, Events):
         beside = {n: len(v) for n, v in recording.extras()._asdict().items() if n != "frame_times" and len(v)}
         facts |= {"beside": beside} if beside else {}
-    data = {**facts, "bin_us": bin_us, "off": bins[0].tolist(), "on": bins[1].tolist()}
+    data = {**facts, "bin_us": bin_us, "off": bins[:, 0].tolist(), "on": bins[:, 1].tolist()}
     with whole_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
         file.write(_page(title, data, words))
     return facts
