@@ -44,10 +44,10 @@ def say(values: Mapping[str, Any], as_json: bool, text: str | None = None) -> No
 
 
 # Arguments that the commands have as options, in the ways in which advice names them.
-_NAMES = "foreign|extensions|dt|root|if_convention"
+_NAMES = "foreign|extensions|dt|root|if_convention|errors|sort|shape"
 _ARGUMENTS = re.compile(
-    rf"(?P<example>as in )?(?:read|write)\(path, (?P<given>{_NAMES})=(?P<by>[^)]+)\)"
-    rf"|(?<![\w./\\-])(?P<name>{_NAMES})=(?P<value>'[^']*'|\w*)(?![\w./\\-])"
+    r"(?P<example>as in )?(?:read|write)\(path, (?P<given>\w+)=(?P<by>[^)]+)\)"
+    rf"|(?<![\w./\\-])(?P<name>{_NAMES})=(?P<value>'[^']*'|\"\w*\"|\(\d+, \d+\)|\w*)(?![\w./\\-])"
 )
 
 
@@ -62,10 +62,17 @@ def as_options(message: str) -> str:
         'foreign=True.nir: found dt 1 s; leave dt out, or pass --foreign'
         >>> as_options("found none; pass it, as in read(path, dt='0.1 ms')")
         "found none; pass it, as in --dt '0.1 ms'"
+        >>> as_options('cut; take what is there with errors="truncate"')
+        'cut; take what is there with --errors truncate'
+        >>> as_options("found two; choose with read(path, stream=0)")
+        'found two; choose with --read stream=0'
     """
 
     def option(found: re.Match[str]) -> str:
-        name, value = found["given"] or found["name"], found["by"] or found["value"]
+        name, value = found["given"] or found["name"], (found["by"] or found["value"]).replace('"', "")
+        value = re.sub(r"\((\d+), (\d+)\)", r"\1x\2", value)
+        if not re.fullmatch(_NAMES, name):  # an option of one format
+            return f"{found['example'] or ''}--read {name}={value}"
         said = f"{found['example'] or ''}--{name.replace('_', '-')}"
         return said if value == "True" else f"{said} {value}".rstrip()
 

@@ -1,18 +1,21 @@
 """Events: recordings of event sensors, their files, and frames made from them. NumPy and Numba only.
 
-One file: `read`, `stream`, `extras`, `info`, `write`, in each format of `FORMATS`, a module each. Arrays: `bin_events`,
-`pool_events`. Labelled sets: `spikelab.dataset(name)` (in `dataset`), or `Recordings` of any files (`nmnist_set`,
-`shd`, `packed`) and `Frames.of(recordings, dt, steps)`.
+One file: `read`, `stream`, `extras`, `info`, `write`, in each format of `FORMATS`, a module each. As they come: `Live`,
+`Receiver`. Arrays: `bin_events`, `pool_events`. Labelled sets: `spikelab.dataset(name)` (in `dataset`), or `Recordings`
+of any files (`nmnist_set`, `shd`, `packed`) and `Frames.of(recordings, dt, steps)`.
 """
 
 from spikelab.events.array import EVENT, Events
 from spikelab.events.faults import Errors
-from spikelab.events.files import FORMATS, detect, extras, info, read, stream, write
+from spikelab.events.files import FORMATS, detect, extras, read, stream, write
 from spikelab.events.frames import Frames
+from spikelab.events.live import Live, replay
 from spikelab.events.recordings import Recordings
 from spikelab.events.source import IMU, TRIGGER, Extras
 from spikelab.events.steps import step_edges, steps_needed
+from spikelab.events.summary import info
 from spikelab.events.transform import bin_events, count_late, pool_events
+from spikelab.events.udp import Receiver, datagrams
 
 __all__ = [
     "EVENT",
@@ -23,14 +26,18 @@ __all__ = [
     "Events",
     "Extras",
     "Frames",
+    "Live",
+    "Receiver",
     "Recordings",
     "bin_events",
     "count_late",
+    "datagrams",
     "detect",
     "extras",
     "info",
     "pool_events",
     "read",
+    "replay",
     "step_edges",
     "steps_needed",
     "stream",

@@ -18,7 +18,7 @@ from spikelab.events.steps import step_us
 from spikelab.files import file_name
 from spikelab.units import Quantity
 
-__all__ = ["FORMATS", "detect", "extras", "info", "read", "stream", "write"]
+__all__ = ["FORMATS", "detect", "extras", "open_recording", "read", "stream", "write"]
 
 FORMATS: Final[dict[str, Format]] = {
     one.name: one for one in (aedat2.FORMAT, aedat3.FORMAT, aedat4.FORMAT, nmnist.FORMAT)
@@ -179,6 +179,28 @@ def write(events: Events, path: str | PathLike[str], *, format: str | None = Non
     able[format].write(events, path, **options)
 
 
+def open_recording(
+    path: str | PathLike[str],
+    *,
+    format: str | None = None,
+    errors: Errors = "strict",
+    shape: tuple[int, ...] | None = None,
+    sort: bool = False,
+    **options: Any,
+) -> Source:
+    """Open a recording whose events are asked for block by block, in a small buffer; the rest as `read`.
+
+    With `sort`, a block may hold times that run backwards. Raises as `stream`.
+    """
+    kind = _kind(path, format)
+    if kind in _SETS:
+        raise UnsupportedError(
+            f"{file_name(path)}: found a set of recordings ({kind}); expected one recording; take one with "
+            "read(path)[k]"
+        )
+    return _open(path, kind, errors, shape, not sort, options)
+
+
 def _open(
     path: str | PathLike[str],
     kind: str,
@@ -255,52 +277,3 @@ def detect(path: str | PathLike[str]) -> str:
         if not one.starts and path.suffix.lower() in one.suffixes:
             return one.name
     raise FormatError(path, f"found bytes {head[:8]!r} and the name {path.name!r}; expected {known}; check the file", 0)
-
-
-def info(path: str | PathLike[str]) -> dict[str, int | str | None]:
-    """Summarise an event file.
-
-    Returns:
-        `format`, `width`, `height` (channels and 1 for a sensor with one axis), `count`, `on_count`, `t_first_us`,
-        `t_last_us`, `x_max`, `y_max` (None where there are no events); for a set the sums and extremes
-        over all recordings, and `recordings`, their number.
-
-    Raises:
-        FormatError: as `read`; for a set also when any recording is damaged.
-
-    Example:
-        >>> import tempfile
-        >>> one = Events.from_columns(t=[7, 9], x=[3, 5], y=[4, 0], p=[0, 1], shape=(34, 34))
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     nmnist.write(one, f"{folder}/a.bin")
-        ...     summary = info(f"{folder}/a.bin")
-        >>> summary["count"], summary["on_count"], summary["t_last_us"], summary["format"]
-        (2, 1, 9, 'nmnist')
-    """
-    kind = detect(path)
-    found = read(path, format=kind)
-    width, height = found.shape if len(found.shape) == 2 else (found.shape[0], 1)
-    result: dict[str, int | str | None] = {"format": kind, "width": width, "height": height}
-    count = on = 0
-    first: list[int] = []
-    last: list[int] = []
-    x: list[int] = []
-    y: list[int] = []
-    for events in [found] if isinstance(found, Events) else found:
-        count += len(events)
-        on += int(events.p.sum())
-        if len(events):
-            first.append(int(events.t[0]))
-            last.append(int(events.t[-1]))
-            x.append(int(events.x.max()))
-            y.append(int(events.y.max()))
-    result |= {
-        "count": count,
-        "on_count": on,
-        "t_first_us": min(first, default=None),
-        "t_last_us": max(last, default=None),
-    }
-    result |= {"x_max": max(x, default=None), "y_max": max(y, default=None)}
-    if isinstance(found, Recordings):
-        result["recordings"] = len(found)
-    return result

@@ -1,9 +1,13 @@
-"""Plots of runs, and a self-contained HTML page that sums up a trained network. Importing it loads matplotlib."""
+"""Plots of runs, and self-contained HTML pages: one sums up a trained network, one plays a recording.
+
+Importing it loads matplotlib.
+"""
 
 from spikelab.report.course import dynamics
 from spikelab.report.energy import energy_bars, energy_basis, energy_section, energy_text
 from spikelab.report.neurons import fi_curve, responses
 from spikelab.report.page import Picture, Section, write_page
+from spikelab.report.player import write_player
 from spikelab.report.plots import confusion, learning_curve, potentials, raster, spike_rates
 from spikelab.report.summary import report_page
 
@@ -24,4 +28,5 @@ __all__ = [
     "responses",
     "spike_rates",
     "write_page",
+    "write_player",
 ]

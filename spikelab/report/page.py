@@ -24,7 +24,7 @@ from matplotlib.figure import Figure
 from spikelab.errors import ShapeError
 from spikelab.files import check_place, whole_file
 
-__all__ = ["Picture", "Section", "write_page"]
+__all__ = ["Picture", "Section", "escaped", "write_page"]
 
 _WIDTH = 4.6  # inches, 331 points: one point is about one CSS pixel in a column of 340
 _WRAPPED = 40  # characters; a longer cell of a table is wrapped
@@ -148,27 +148,27 @@ def write_page(path: str | PathLike[str], title: str, sections: Sequence[Section
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
         '<meta name="viewport" content="width=device-width,initial-scale=1">\n'
-        f"<title>{_text(title)}</title>\n<style>{_CSS}</style>\n</head>\n<body>\n<main>\n<h1>{_text(title)}</h1>\n{body}"
+        f"<title>{escaped(title)}</title>\n<style>{_CSS}</style>\n</head>\n<body>\n<main>\n<h1>{escaped(title)}</h1>\n{body}"
         "</main>\n</body>\n</html>\n"
     )
     with whole_file(path) as temporary:
         temporary.write_bytes(text.encode("utf-8", "backslashreplace"))
 
 
-def _text(value: object) -> str:
+def escaped(value: object) -> str:
     """Escaped text, without the control characters that HTML forbids."""
     return escape("".join(c if c.isprintable() or c in "\n\t " else "\ufffd" for c in str(value)))
 
 
 def _prose(value: object) -> str:
     """Escaped text in which numbers keep their units beside them."""
-    return _UNIT.sub("\u00a0", _text(value))
+    return _UNIT.sub("\u00a0", escaped(value))
 
 
 def _section(s: Section, numbers: Iterator[int]) -> str:
-    parts = [f"<h2>{_text(s.title)}</h2>\n"] if s.title else []
+    parts = [f"<h2>{escaped(s.title)}</h2>\n"] if s.title else []
     if s.facts:
-        facts = "".join(f"<div><dt>{_text(name)}</dt>{_fact(value)}</div>\n" for name, value in s.facts.items())
+        facts = "".join(f"<div><dt>{escaped(name)}</dt>{_fact(value)}</div>\n" for name, value in s.facts.items())
         parts.append(f"<dl>\n{facts}</dl>\n")
     parts += [f"<p>{_prose(p)}</p>\n" for p in ([s.text] if isinstance(s.text, str) else s.text)]
     if s.pictures:
@@ -181,7 +181,7 @@ def _section(s: Section, numbers: Iterator[int]) -> str:
         parts.append(tables)
     if s.notes:
         parts.append(
-            "<h3>Sources and notes</h3>\n<ol>\n" + "".join(f"<li>{_text(n)}</li>\n" for n in s.notes) + "</ol>\n"
+            "<h3>Sources and notes</h3>\n<ol>\n" + "".join(f"<li>{escaped(n)}</li>\n" for n in s.notes) + "</ol>\n"
         )
     return "<section>\n" + "".join(parts) + "</section>\n"
 
@@ -198,7 +198,7 @@ def _picture(picture: Picture, number: int) -> str:
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         figure.savefig(out, format="svg", dpi=220, metadata=nothing)
     svg = _svg(out.getvalue(), f"p{number}-", picture.caption)
-    return f"<figure>\n{svg}\n<figcaption>{_text(picture.caption)}</figcaption>\n</figure>\n"
+    return f"<figure>\n{svg}\n<figcaption>{escaped(picture.caption)}</figcaption>\n</figure>\n"
 
 
 def _svg(source: str, prefix: str, caption: str) -> str:
@@ -208,7 +208,7 @@ def _svg(source: str, prefix: str, caption: str) -> str:
     svg = svg.replace("xlink:href=", "href=")
     svg = re.sub(r'\b(id|href)="(#?)(?!data:)', rf'\1="\2{prefix}', svg).replace("url(#", f"url(#{prefix}")
     box = re.search(r'viewBox="[^"]*"', svg)
-    head = f'<svg {box[0] if box else ""} role="img" aria-label="{_text(caption)}">'
+    head = f'<svg {box[0] if box else ""} role="img" aria-label="{escaped(caption)}">'
     svg = head + svg[svg.index(">") + 1 :]
     return re.sub(r"\s*\n\s*", "\n", svg)
 
@@ -221,7 +221,7 @@ def _characters(rows: Sequence[Mapping[str, object]]) -> int:
 
 def _table(caption: str, rows: Sequence[Mapping[str, object]]) -> str:
     if not rows:
-        return f"<p>{_text(caption)}: none.</p>\n"
+        return f"<p>{escaped(caption)}: none.</p>\n"
     columns = list(rows[0])
     for k, row in enumerate(rows):
         if list(row) != columns:
@@ -232,11 +232,11 @@ def _table(caption: str, rows: Sequence[Mapping[str, object]]) -> str:
 
     def cell(tag: str, column: str, value: object) -> str:
         kind = ' class="n"' if column in numeric else ' class="w"' if tag == "td" and len(str(value)) > _WRAPPED else ""
-        return f"<{tag}{kind}>{_text(value)}</{tag}>"
+        return f"<{tag}{kind}>{escaped(value)}</{tag}>"
 
     head = "".join(cell("th", c, c) for c in columns)
     body = "".join("<tr>" + "".join(cell("td", c, r[c]) for c in columns) + "</tr>\n" for r in rows)
-    name = _text(caption)
+    name = escaped(caption)
     return (
         f'<p class="caption">{name}</p>\n<div class="scroll" role="region" aria-label="{name}" tabindex="0">\n'
         f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody>\n</table></div>\n"

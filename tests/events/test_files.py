@@ -130,7 +130,8 @@ def test_info_of_nothing_has_no_times(fuzz: ModuleType, tmp_path: Path) -> None:
         "height": 34,
         "count": 0,
         "on_count": 0,
-        **dict.fromkeys(["t_first_us", "t_last_us", "x_max", "y_max"]),
+        **dict.fromkeys(["t_first_us", "t_last_us", "x_max", "y_max", "duration_us", "rate_hz"]),
+        **dict.fromkeys(["triggers", "imu_samples", "frames"], 0),
     }
 
 

@@ -50,7 +50,7 @@ def aedat4_bytes(
     """Bytes of an AEDAT 4 file. A packet is a stream and its events, or raw bytes of another type."""
     pack: Callable[[bytes], bytes] = {0: bytes, 1: lz4.frame.compress, 3: zstandard.compress}[compression]
     if streams is None:
-        streams = aedat4_streams({0: ("EVTS", (34, 34)), 1: ("IMUS", None)})
+        streams = aedat4_streams({0: ("EVTS", (34, 34)), 1: ("BBOX", None)})
     text = streams.encode()
 
     def header(position: int) -> bytes:
@@ -102,7 +102,7 @@ def seed_files(folder: Path) -> dict[str, tuple[Path, int]]:
         for k, events in enumerate(camera):
             archive.writestr(f"Train/{k % 2}/{k:05d}.bin", nmnist.encode(events))
     for compression, name in ((0, "none"), (1, "lz4"), (3, "zstd")):
-        data = aedat4_bytes([(0, camera[0]), (1, b"imu samples"), (0, later)], compression)
+        data = aedat4_bytes([(0, camera[0]), (1, b"no boxes"), (0, later)], compression)
         (folder / f"{name}.aedat4").write_bytes(data)
     (folder / "killed.aedat4").write_bytes(aedat4_bytes([(0, camera[0]), (0, later)], 1, killed=True))
     trains = [random_events(rng, 30, (20,), 60_000) for _ in range(6)]
