@@ -3,7 +3,8 @@
 A kernel is one Numba function `kernel(data, begin, end, state, out) -> (place, count, code)`. It decodes whole
 records of `data[begin:end]` into `out` and stops at the first byte that it cannot use: because no whole record
 is left or `out` is full (code 0), or at a fault (a code above 0). `state` is an int64 array that carries over: the
-first four numbers mean the same for every kernel (`LAST`, `WIDTH`, `HEIGHT`, `ORDERED`), the others are its own.
+first numbers mean the same for every kernel (`LAST`, `WIDTH`, `HEIGHT`, `ORDERED`, `OFFSET`, `SIZE`), those from `OWN`
+on are its own.
 """
 
 from __future__ import annotations
@@ -21,7 +22,20 @@ from spikelab.events.array import EVENT
 from spikelab.events.faults import Faults
 from spikelab.events.source import BLOCK
 
-__all__ = ["BACK", "HEIGHT", "LAST", "ORDERED", "OUTSIDE", "OWN", "WIDTH", "Kernel", "decode", "fresh_state"]
+__all__ = [
+    "BACK",
+    "HEIGHT",
+    "LAST",
+    "OFFSET",
+    "ORDERED",
+    "OUTSIDE",
+    "OWN",
+    "SIZE",
+    "WIDTH",
+    "Kernel",
+    "decode",
+    "fresh_state",
+]
 
 Kernel = Callable[..., tuple[int, int, int]]
 """`kernel(data, begin, end, state, out) -> (place, count, code)`."""
@@ -33,7 +47,11 @@ HEIGHT: Final = 2
 """Place in `state`: y must lie below this."""
 ORDERED: Final = 3
 """Place in `state`: 1 where times must not run backwards."""
-OWN: Final = 4
+OFFSET: Final = 4
+"""Place in `state`: byte of the file at data[0], kept by `decode`."""
+SIZE: Final = 5
+"""Place in `state`: bytes of the whole file, so that a kernel can tell a cut record from one that is still to come."""
+OWN: Final = 6
 """First place in `state` that belongs to the kernel."""
 OUTSIDE: Final = 1
 """Code: a coordinate outside the sensor."""
@@ -74,7 +92,7 @@ def decode(
         faults: what to do with damage.
         record: most bytes of a record; a rest shorter than one record at the end of the file is a fault when the
             kernel leaves it.
-        stride: bytes that are passed over at a fault, at least.
+        stride: bytes that are passed over at a fault, at least (fewer where the file ends there).
         resume: `resume(data, begin, end, state, code)`, the first place from `begin` (`stride` bytes behind the fault)
             where decoding can go on, or `end` when there is none yet; it puts `state` right. `code` is that of the
             fault: after `OUTSIDE` and `BACK` most formats go on at once, and the event alone is lost.
@@ -96,9 +114,11 @@ def decode(
     kept = 0
     try:
         with open(path, "rb", buffering=0) if contents is None else BytesIO(contents) as file:
+            state[SIZE] = _size(file)
             file.seek(start)
             offset, filled, lost = start, 0, 0  # offset: byte of the file at buffer[0]; lost: code of the fault
             while True:
+                state[OFFSET] = offset
                 size = file.readinto(buffer[filled:].data)
                 end, place = filled + (size or 0), 0
                 while True:
@@ -114,10 +134,11 @@ def decode(
                         yield out[:count]
                     if code:
                         if not faults.meet(texts[code], offset + place):
-                            faults.leave(_size(file) - offset - place)
+                            faults.leave(int(state[SIZE]) - offset - place)
                             return
-                        faults.leave(stride)
-                        place, lost = place + stride, code
+                        passed = min(stride, end - place)
+                        faults.leave(passed)
+                        place, lost = place + passed, code
                     elif count < BLOCK:
                         break
                 if not size:
