@@ -24,7 +24,7 @@ def collect(source: Source, sort: bool = False) -> Events:
         if count + len(block) > len(array):
             # The allocator moves pages, not bytes; what is added comes as zeros.
             array.resize(max(count + len(block), count + min(max(count // 4, BLOCK), 1 << 22)), refcheck=False)
-        array[count : count + len(block)] = block
+        _raw(array[count : count + len(block)])[:] = _raw(block)
         count += len(block)
     array.resize(count, refcheck=False)
     if sort:
@@ -53,7 +53,7 @@ def by_count(source: Source, count: int) -> Iterator[Events]:
             yield _joined([*parts, block[start:stop]], shape)
             parts, held, start = [], 0, stop
         if start < len(block):
-            parts.append(block[start:].copy())
+            parts.append(_copy(block[start:]))
             held += len(block) - start
     if held:
         yield _joined(parts, shape)
@@ -75,13 +75,24 @@ def by_window(source: Source, window_us: int, start_us: int | None) -> Iterator[
             stop = start + int(np.searchsorted(t[start:], end))
             yield _joined([*parts, block[start:stop]], shape)
             parts, start, end = [], stop, end + window_us
-        parts.append(block[start:].copy())
+        parts.append(_copy(block[start:]))
     if end is not None:
         yield _joined(parts, shape)
 
 
 def _joined(parts: list[NDArray[np.void]], shape: tuple[int, ...]) -> Events:
-    return trusted(np.concatenate(parts), shape)
+    array = np.empty(sum(map(len, parts)), EVENT)
+    np.concatenate([_raw(part) for part in parts], out=_raw(array))
+    return trusted(array, shape)
+
+
+def _copy(block: NDArray[np.void]) -> NDArray[np.void]:
+    return _raw(block).copy().view(EVENT)
+
+
+def _raw(array: NDArray[np.void]) -> NDArray[np.uint8]:
+    """The bytes of events: NumPy copies these at once, but events field by field, which takes 16 times as long."""
+    return array.view(np.uint8)
 
 
 def _seen(array: NDArray[np.void]) -> tuple[int, int]:
