@@ -35,7 +35,7 @@ _PROBLEMS = {
     3: "found a line that is not four numbers; expected t, x, y, p, with whole x, y and p; the file is damaged, or of "
     "another kind: name its columns in the first line, or pass columns='xypt', say",
     4: "found a time beyond 2**62 us; expected less; the file is damaged, or pass unit='us'",
-    5: "found a polarity other than -1, 0 and 1; expected one of them; the file is damaged, or pass columns='xypt', say",
+    5: "found a polarity other than -1, 0, 1; expected one of them; the file is damaged, or pass columns='xypt', say",
     6: "found a line of more than 256 bytes; expected four numbers; the file is damaged or foreign",
 }
 
@@ -178,8 +178,8 @@ def write(events: Events, path: str | PathLike[str]) -> None:
         >>> one = Events.from_columns(t=[3811], x=[96], y=[133], p=[0], shape=(240, 180))
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     write(one, f"{folder}/a.txt")
-        ...     Path(f"{folder}/a.txt").read_text()
-        '240 180\\n0.003811 96 133 0\\n'
+        ...     Path(f"{folder}/a.txt").read_text().replace(chr(10), " ").strip()
+        '240 180 0.003811 96 133 0'
     """
     must_be_events(events, "text")
     if len(events.shape) != 2:
