@@ -20,7 +20,7 @@ from spikelab.events.array import EVENT
 from spikelab.events.faults import Faults
 from spikelab.events.source import BLOCK, Extras
 
-__all__ = ["NAMES", "UNITS", "Columns", "Rows", "named_columns", "sensor_of", "unit_power"]
+__all__ = ["NAMES", "UNITS", "Columns", "Rows", "back", "named_columns", "sensor_of", "unit_power"]
 
 NAMES: Final = {
     "t": ("t", "ts", "time", "times", "timestamp", "timestamps"),
@@ -122,7 +122,7 @@ class Columns:
                     block = out[: stop - start]
                     bad = self._fill(block, rows)
                     if self.sorted:
-                        bad |= _back(block["t"], bad, before)
+                        bad |= back(block["t"], bad, before)
                     goes_on = True
                     if bad.any():
                         first = int(np.argmax(bad))
@@ -224,8 +224,8 @@ def _outside(column: NDArray[Any], low: int, high: int) -> NDArray[np.bool_]:
     return (column < max(low, info.min)) | (column > min(high, info.max))
 
 
-def _back(t: NDArray[np.int64], bad: NDArray[np.bool_], before: int | None) -> NDArray[np.bool_]:
-    """Where a time lies before that of a sound event before it."""
+def back(t: NDArray[np.int64], bad: NDArray[np.bool_], before: int | None) -> NDArray[np.bool_]:
+    """Where a time lies before that of a sound event before it (one that is not `bad`); `before` is the last [us]."""
     lowest = np.iinfo(np.int64).min if before is None else before
     if len(t) and t[0] >= lowest and not bad.any() and (t[1:] >= t[:-1]).all():
         return np.zeros(len(t), np.bool_)

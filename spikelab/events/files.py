@@ -22,6 +22,7 @@ from spikelab.events import (
     nmnist_set,
     npz,
     packed,
+    rosbag,
     shd,
     text,
 )
@@ -50,6 +51,8 @@ FORMATS: Final[dict[str, Format]] = {
         nmnist.FORMAT,
         npz.FORMAT,
         npz.NPY,
+        rosbag.FORMAT,
+        rosbag.MCAP,
         text.FORMAT,
     )
 }
