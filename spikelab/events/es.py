@@ -183,5 +183,5 @@ def _encode(block: NDArray[np.void], before: int) -> bytes:
     return raw.tobytes()
 
 
-FORMAT: Final = Format("es", "Event Stream", (".es",), open_es, (SIGNATURE,), write)
+FORMAT: Final = Format("es", "Event Stream", (".es",), open_es, (SIGNATURE,), write=write)
 """Known by its first bytes."""
