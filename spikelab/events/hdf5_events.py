@@ -126,7 +126,7 @@ def write(events: Events, path: str | PathLike[str]) -> None:
             "cut it with Events.between, or write .npz",
         )
         raise UnsupportedError(violations=[found])
-    packing: dict[str, Any] = dict(hdf5plugin.Blosc(cname="zstd", clevel=1, shuffle=hdf5plugin.Blosc.SHUFFLE))
+    filters: dict[str, Any] = dict(hdf5plugin.Blosc(cname="zstd", clevel=1, shuffle=hdf5plugin.Blosc.SHUFFLE))
     columns = {
         "t": (events.t - offset).astype(np.uint32),
         "x": events.x,
@@ -135,8 +135,8 @@ def write(events: Events, path: str | PathLike[str]) -> None:
     }
     with whole_file(path) as temporary, h5py.File(temporary, "w", libver="earliest", track_order=False) as file:
         for name, column in columns.items():
-            chunks = (max(1, min(len(events), _CHUNK)),)
-            file.create_dataset(f"events/{name}", data=column, chunks=chunks, **packing)
+            packing = {"chunks": (min(len(events), _CHUNK),), **filters} if len(events) else {}
+            file.create_dataset(f"events/{name}", data=column, **packing)
         starts = np.arange(length // 1000 + 1 if len(events) else 0) * 1000
         file["ms_to_idx"] = np.searchsorted(events.t - offset, starts).astype(np.uint64)
         file["t_offset"] = np.int64(offset)

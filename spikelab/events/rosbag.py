@@ -138,7 +138,7 @@ def _database(path: str | PathLike[str]) -> Iterator[sqlite3.Connection]:
             left = itertools.count(10_000_000 + size, -_STEPS)
             base.set_progress_handler(lambda: int(next(left) < 0), _STEPS)
             yield base
-    except (sqlite3.Error, OverflowError, MemoryError) as error:
+    except (sqlite3.Error, OverflowError, MemoryError, UnicodeDecodeError) as error:
         raise FormatError(path, f"cannot be read ({error}); expected a bag of ROS 2; it is cut or damaged") from error
 
 
