@@ -69,8 +69,11 @@ def _inflate(data: bytes, size: int) -> bytes:
 
 
 def _unshuffle(data: bytes, width: int) -> bytes:
-    whole = len(data) // width * width
-    return np.frombuffer(data[:whole], np.uint8).reshape(width, -1).T.tobytes() + data[whole:]
+    from spikelab.events.hdf5_lz import unshuffle
+
+    out = np.empty(len(data), np.uint8)
+    unshuffle(np.frombuffer(data, np.uint8), min(width, len(data) + 1), out)
+    return out.tobytes()
 
 
 def _check_sum(data: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""Kernels that unpack LZF and BloscLZ: literal bytes, and copies from what was unpacked before.
+"""Kernels that unpack LZF and BloscLZ (literal bytes, and copies from what was unpacked before) and order bytes.
 
 Source:
     LibLZF 3.6 (M. Lehmann), lzf_d.c; c-blosc 1.21, blosclz.c: the formats of their streams.
@@ -10,7 +10,7 @@ from typing import Any
 
 from numba import njit
 
-__all__ = ["blosclz", "lzf"]
+__all__ = ["blosclz", "lzf", "unshuffle"]
 
 _FAR = 8191  # BloscLZ: a distance from here on takes two further bytes
 
@@ -95,3 +95,25 @@ def blosclz(data: Any, out: Any) -> int:
                 out[made + k] = out[start + k]
         made += length
     return made
+
+
+@njit(cache=True, nogil=True)
+def unshuffle(data: Any, width: int, out: Any) -> None:
+    """Put bytes together that belong to a value: the first of all values came first, then the second, and so on."""
+    count = len(data) // width
+    if width == 2:
+        for k in range(count):
+            out[2 * k] = data[k]
+            out[2 * k + 1] = data[count + k]
+    elif width == 4:
+        for k in range(count):
+            out[4 * k] = data[k]
+            out[4 * k + 1] = data[count + k]
+            out[4 * k + 2] = data[2 * count + k]
+            out[4 * k + 3] = data[3 * count + k]
+    else:
+        for k in range(count):
+            for byte in range(width):
+                out[width * k + byte] = data[byte * count + k]
+    for k in range(count * width, len(data)):
+        out[k] = data[k]

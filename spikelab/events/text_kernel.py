@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from numba import njit
 
 from spikelab.events.words import BACK, HEIGHT, LAST, ORDERED, OUTSIDE, OWN, WIDTH
@@ -15,7 +16,9 @@ LINE = 256
 OWN_STATE = 5
 """Numbers in `state` of this kernel: places of t, x, y, p in a line, and the power of ten that makes us of a time."""
 _POWER = OWN + 4
-_FULL = 10**17  # a mantissa from here on takes no further digit
+_FULL = (2**63 - 10) // 10  # a mantissa above takes no further digit
+_TENS = 10 ** np.arange(19)
+_HALF = 5 * 10**18  # of 10**19
 _LATEST = 1 << 62
 
 
@@ -31,7 +34,7 @@ def _number(data: Any, place: int, end: int) -> tuple[int, int, int, bool, bool]
     while place < end:
         digit = int(data[place]) - 48
         if 0 <= digit <= 9:
-            if mantissa < _FULL:
+            if mantissa <= _FULL:
                 mantissa = mantissa * 10 + digit
                 power -= point
             else:
@@ -78,11 +81,11 @@ def _rounded(mantissa: int, power: int, cut: bool) -> tuple[int, bool]:
             power -= 1
         return (size if mantissa >= 0 else -size), not cut
     if power < -18:
-        return 0, size == 0 and not cut
-    unit = 1
-    for _ in range(-power):
-        unit *= 10
-    whole, rest = size // unit, size % unit
+        up = power == -19 and (size > _HALF or (size == _HALF and cut))
+        return (1 if mantissa > 0 else -1) if up else 0, size == 0 and not cut
+    unit = _TENS[-power]
+    whole = size // unit
+    rest = size - whole * unit
     if 2 * rest > unit or (2 * rest == unit and (cut or whole & 1 == 1)):
         whole += 1
     return (whole if mantissa >= 0 else -whole), rest == 0 and not cut
@@ -115,7 +118,9 @@ def events(data: Any, begin: int, end: int, state: Any, out: Any) -> tuple[int, 
                     t, exact = _rounded(mantissa, power + state[_POWER], cut)
                     late = abs(t) >= _LATEST
                 else:
-                    value, exact = _rounded(mantissa, power, cut)
+                    value, exact = mantissa, True
+                    if power != 0 or cut:
+                        value, exact = _rounded(mantissa, power, cut)
                     sound = sound and exact
                     if column == at_x:
                         x = value

@@ -54,7 +54,12 @@ def test_names_and_units_of_columns(tmp_path: Path) -> None:
     for columns in (
         {"t": [1500, 2000], "x": [3, 5], "y": [4, 0], "p": [1, 0]},
         {"ts": [0.0015, 0.002], "xs": [3, 5], "ys": [4, 0], "ps": [1, -1]},
-        {"Timestamp": np.array([0.00149951, 0.00200001], "f4"), "x": [3.0, 5.0], "y": [4, 0], "polarity": [True, False]},
+        {
+            "Timestamp": np.array([0.00149951, 0.00200001], "f4"),
+            "x": [3.0, 5.0],
+            "y": [4, 0],
+            "polarity": [True, False],
+        },
     ):
         np.savez(path, **{name: np.array(column) for name, column in columns.items()})  # type: ignore[arg-type]
         assert [(round(t, -2), *rest) for t, *rest in whole(path).array.tolist()] == want
@@ -230,8 +235,9 @@ def test_what_we_write_has_the_layout_of_dsec(long: Events, tmp_path: Path) -> N
 
 def test_seconds_in_hdf5_agree_with_the_text_they_were_made_of(shared: Path) -> None:
     """Its x is the row: its maker swapped the columns when the file was made from that text."""
-    ours, text = whole(shared / "recordings/h5/evlibrary_event.hdf5"), whole(
-        shared / "recordings/txt/evlibrary_event.txt"
+    ours, text = (
+        whole(shared / "recordings/h5/evlibrary_event.hdf5"),
+        whole(shared / "recordings/txt/evlibrary_event.txt"),
     )
     np.testing.assert_array_equal(ours.array[["t", "p"]], text.array[["t", "p"]])
     np.testing.assert_array_equal(ours.x, text.y)

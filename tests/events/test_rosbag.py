@@ -38,7 +38,9 @@ def bag(path: Path, messages: list[bytes], topics: int = 1, kind: str = "event_c
         base.execute("CREATE TABLE messages(id INTEGER PRIMARY KEY, topic_id INTEGER, timestamp INTEGER, data BLOB)")
         for k in range(topics):
             base.execute("INSERT INTO topics VALUES(?, ?, ?)", (k + 1, f"/camera{k}/events", kind))
-            base.executemany("INSERT INTO messages(topic_id, timestamp, data) VALUES(?, 0, ?)", [(k + 1, m) for m in messages])
+            base.executemany(
+                "INSERT INTO messages(topic_id, timestamp, data) VALUES(?, 0, ?)", [(k + 1, m) for m in messages]
+            )
     base.close()
     return path
 
