@@ -251,7 +251,9 @@ def test_several_groups_are_told_apart(camera: Events, cochlea: Events, tmp_path
             for name, column in table(camera).items():
                 file[f"prophesee/{group}/{name}"] = column
         file["prophesee/right/t_offset"] = 7
-    with pytest.raises(FormatError, match="found groups of events 'prophesee/left', 'prophesee/right'; .* pass group="):
+    with pytest.raises(
+        FormatError, match=r"found groups of events 'prophesee/left', 'prophesee/right'; .* pass group="
+    ):
         read(path)
     assert whole(path, group="prophesee/left", shape=(34, 34)).equals(camera)
     np.testing.assert_array_equal(whole(path, group="prophesee/right").t, camera.t + 7)
@@ -270,8 +272,8 @@ def test_a_damaged_chunk_costs_its_block(long: Events, tmp_path: Path) -> None:
     assert caught.value.offset == place
     with pytest.warns(UserWarning, match="kept 65536 events"):
         assert np.array_equal(whole(path, errors="truncate").array, long.array[:65536])
+    kept = np.concatenate([long.array[:65536], long.array[131072:]])
     with pytest.warns(UserWarning, match="kept 84464 events"):
-        kept = np.concatenate([long.array[:65536], long.array[131072:]])
         assert np.array_equal(whole(path, errors="skip").array, kept)
     path.write_bytes(data + bytes(100))
     with pytest.raises(FormatError, match="the file is cut, or has bytes added"):

@@ -66,7 +66,7 @@ def test_what_is_written_is_read(t: list[int], seed: int, tmp_path_factory: pyte
 
 def test_changes_of_an_atis_are_events_and_its_exposures_are_records(tmp_path: Path) -> None:
     path = tmp_path / "a.es"
-    body = [5 << 2 | 2, 3, 1, 4, 0] + [0xFD, 0xFF, 0xFC] + [1 << 2 | 1, 7, 0, 8, 0] + [0, 9, 0, 9, 0]
+    body = [5 << 2 | 2, 3, 1, 4, 0, 0xFD, 0xFF, 0xFC, 1 << 2 | 1, 7, 0, 8, 0, 0, 9, 0, 9, 0]
     path.write_bytes(header(2) + bytes(body))
     events = read(path)
     assert isinstance(events, Events)
@@ -78,7 +78,7 @@ def test_colours_and_bytes_are_records_and_no_events(tmp_path: Path, shared: Pat
     path = tmp_path / "a.es"
     path.write_bytes(header(4) + bytes([0xFF, 7, 1, 0, 2, 0, 10, 20, 30]))
     assert es_records(path).tolist() == [(254 + 7, 1, 2, 10, 20, 30)]
-    with pytest.raises(FormatError, match="of type color, colours, and no polarity; .* spikelab.events.es_records"):
+    with pytest.raises(FormatError, match=r"of type color, colours, and no polarity; .* spikelab.events.es_records"):
         read(path)
     generic = shared / "recordings/es/faery_generic.es"
     found = es_records(generic)

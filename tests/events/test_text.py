@@ -86,7 +86,7 @@ def test_separators_comments_names_and_sizes(tmp_path: Path) -> None:
 
 
 def test_times_without_a_point_need_a_unit(tmp_path: Path) -> None:
-    with pytest.raises(FormatError, match="found the time 1500 without a decimal point; .* pass unit='us'"):
+    with pytest.raises(FormatError, match=r"found the time 1500 without a decimal point; .* pass unit='us'"):
         read(written(tmp_path, "1500 3 4 1\n"))
 
 
