@@ -215,13 +215,15 @@ def _outside(column: NDArray[Any], low: int, high: int) -> NDArray[np.bool_]:
     kind = column.dtype.kind
     if kind == "f":
         with np.errstate(invalid="ignore"):
-            return ~((column >= low) & (column <= high) & (column == np.rint(column)))
+            odd: NDArray[np.bool_] = ~((column >= low) & (column <= high) & (column == np.rint(column)))
+            return odd
     if kind not in "iub":
         return np.ones(len(column), np.bool_)
     if not len(column) or (int(column.min()) >= low and int(column.max()) <= high):
         return np.zeros(len(column), np.bool_)
     info = np.iinfo(column.dtype)
-    return (column < max(low, info.min)) | (column > min(high, info.max))
+    far: NDArray[np.bool_] = (column < max(low, info.min)) | (column > min(high, info.max))
+    return far
 
 
 def back(t: NDArray[np.int64], bad: NDArray[np.bool_], before: int | None) -> NDArray[np.bool_]:

@@ -258,7 +258,7 @@ def detect(path: str | PathLike[str]) -> str:
                 return "packed"
             if hdf5_events.groups_of_events(opened):
                 return hdf5_events.FORMAT.name
-            arrays = ", ".join(opened) or "groups only"
+            arrays = ", ".join(sorted(opened)) or "groups only"
         raise FormatError(
             path,
             f"found HDF5 with {arrays}; expected spikes/times, spikes/units and labels, as in SHD, or a group with "

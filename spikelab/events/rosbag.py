@@ -93,8 +93,8 @@ def open_mcap(
     """
     file_size(path)
     try:
-        from mcap.exceptions import McapError
-        from mcap.reader import make_reader
+        from mcap.exceptions import McapError  # type: ignore[import-not-found,unused-ignore]
+        from mcap.reader import make_reader  # type: ignore[import-not-found,unused-ignore]
     except ImportError as error:
         raise FormatError(path, "found MCAP, which needs a package; expected mcap; run pip install mcap") from error
 
