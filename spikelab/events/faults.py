@@ -40,12 +40,12 @@ class Faults:
         """Number of bytes left out."""
         self._first: FormatError | None = None
 
-    def meet(self, problem: str, offset: int) -> bool:
+    def meet(self, problem: str | FormatError, offset: int | None = None) -> bool:
         """Note a fault.
 
         Args:
-            problem: what was found and what expected.
-            offset: byte of the file.
+            problem: what was found and what expected; or an error that says it, with its place.
+            offset: byte of the file, where that is known.
 
         Returns:
             Whether to look for the next sound place and go on there (`"skip"`), or to stop (`"truncate"`).
@@ -53,7 +53,7 @@ class Faults:
         Raises:
             FormatError: in `"strict"`.
         """
-        fault = FormatError(self.path, problem, offset)
+        fault = problem if isinstance(problem, FormatError) else FormatError(self.path, problem, offset)
         if self.errors == "strict":
             raise fault
         self.count += 1

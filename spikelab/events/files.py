@@ -8,7 +8,26 @@ from pathlib import Path
 from typing import Any, Final
 
 from spikelab.errors import FormatError, ShapeError, UnsupportedError, unknown_name
-from spikelab.events import aedat2, aedat3, aedat4, hdf5, nmnist, nmnist_set, packed, shd
+from spikelab.events import (
+    aedat2,
+    aedat3,
+    aedat4,
+    dat,
+    es,
+    evt2,
+    evt3,
+    evt21,
+    hdf5,
+    hdf5_events,
+    matlab,
+    nmnist,
+    nmnist_set,
+    npz,
+    packed,
+    rosbag,
+    shd,
+    text,
+)
 from spikelab.events.array import Events, must_be_events, sensor_shape, whole_us
 from spikelab.events.chunks import by_count, by_window, collect
 from spikelab.events.faults import Errors, Faults
@@ -21,7 +40,25 @@ from spikelab.units import Quantity
 __all__ = ["FORMATS", "detect", "extras", "open_recording", "read", "stream", "write"]
 
 FORMATS: Final[dict[str, Format]] = {
-    one.name: one for one in (aedat2.FORMAT, aedat3.FORMAT, aedat4.FORMAT, nmnist.FORMAT)
+    one.name: one
+    for one in (
+        aedat2.FORMAT,
+        aedat3.FORMAT,
+        aedat4.FORMAT,
+        es.FORMAT,
+        evt3.FORMAT,
+        evt2.FORMAT,
+        evt21.FORMAT,
+        dat.FORMAT,
+        hdf5_events.FORMAT,
+        matlab.FORMAT,
+        nmnist.FORMAT,
+        npz.FORMAT,
+        npz.NPY,
+        rosbag.FORMAT,
+        rosbag.MCAP,
+        text.FORMAT,
+    )
 }
 """Every format of a single recording, by name."""
 _SETS: Final[dict[str, Callable[[Any], Recordings]]] = {
@@ -30,7 +67,6 @@ _SETS: Final[dict[str, Callable[[Any], Recordings]]] = {
     "nmnist-set": nmnist_set.read,
 }
 _FOREIGN = {  # known by their first bytes, but not read
-    b"\x93NUMPY": "a NumPy array",
     b"\x1f\x8b": "gzip",
     b"\x89PNG": "PNG",
     b"%PDF": "PDF",
@@ -237,34 +273,34 @@ def detect(path: str | PathLike[str]) -> str:
         return "nmnist-set"
     try:
         with path.open("rb") as file:
-            head = file.read(64)
+            head = file.read(4096)
     except OSError as error:
         raise FormatError(path, f"cannot be read ({error.strerror}); expected an event file; check the path") from error
     if not head:
         raise FormatError(path, "found an empty file; expected events; copy it again", 0)
     for one in FORMATS.values():
-        if head.startswith(one.starts):
+        if head.startswith(one.starts) or (one.knows is not None and one.knows(head)):
             return one.name
     if head.startswith(hdf5.SIGNATURE) and path.suffix.lower() == ".nir":
         raise FormatError(
             path, "found a NIR network; expected a recording; read it with spikelab.read, or run it with `spikelab run`"
         )
     if head.startswith(hdf5.SIGNATURE):
-        with hdf5.open_hdf5(path) as opened:
+        with hdf5.open_hdf5(path, Faults(path, "skip")) as opened:  # a cut one is met when it is read
             if "spikes/times" in opened:
                 return "shd"
             if "counts" in opened and "ticks" in opened:
                 return "packed"
-            arrays = ", ".join(opened.names("")) or "groups only"
+            if hdf5_events.groups_of_events(opened):
+                return hdf5_events.FORMAT.name
+            arrays = ", ".join(sorted(opened)) or "groups only"
         raise FormatError(
             path,
-            f"found HDF5 with {arrays}; expected spikes/times, spikes/units and labels, as in SHD; "
-            "read its columns with h5py and pass them to Events.from_columns",
+            f"found HDF5 with {arrays}; expected spikes/times, spikes/units and labels, as in SHD, or a group with "
+            "t, x, y, p; read its columns with h5py and pass them to Events.from_columns",
         )
     if head.startswith(b"PK") and path.suffix.lower() == ".npz":
-        raise FormatError(
-            path, "found arrays of NumPy (.npz); expected a recording; pass its columns to Events.from_columns"
-        )
+        return npz.FORMAT.name
     if head.startswith((b"PK\3\4", b"PK\5\6")):
         return "nmnist-set"
     known = f"{', '.join(one.title for one in FORMATS.values())}, SHD-layout HDF5, or a .zip or folder of .bin files"

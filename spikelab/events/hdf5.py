@@ -5,8 +5,8 @@ and 1 crashed the process (h5py 3.16, HDF5 2.0); an application cannot catch tha
 against the size of the file, walks are finite, and what is unpacked is bounded. Writing is left to h5py.
 
 Read are files of h5py's default layout (superblock 0 and 1, symbol-table groups, object headers 1; datasets
-contiguous, compact or chunked with deflate, shuffle and Fletcher-32; integers, floats, byte strings and sequences of
-variable length). Files in the newer layout (libver="latest") are refused with advice.
+contiguous, compact or chunked with the filters of `hdf5_filters`; integers, floats, enumerations, byte strings and
+sequences of variable length). Files in the newer layout (libver="latest") are refused with advice.
 
 Source:
     HDF5 File Format Specification Version 3.0, The HDF Group.
@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import mmap
 import struct
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from math import prod
@@ -28,6 +27,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikelab.errors import FormatError
+from spikelab.events.faults import Faults
+from spikelab.events.hdf5_column import Column
+from spikelab.events.hdf5_filters import FilterError, unfilter
 from spikelab.events.hdf5_heap import REFERENCE, Sequences
 from spikelab.events.hdf5_messages import ElementType, Node, read_message
 
@@ -38,12 +40,17 @@ SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 _UNDEFINED = 2**64 - 1
 _MOST_INFLATION = 1032  # of deflate (zlib, technical notes)
+_MOST_CHUNK = 1 << 26  # bytes; a larger chunk must not have been packed tighter than deflate can
 _MOST_NODES = 100_000
 
 
 @contextmanager
-def open_hdf5(path: str | PathLike[str]) -> Iterator[Hdf5]:
+def open_hdf5(path: str | PathLike[str], faults: Faults | None = None) -> Iterator[Hdf5]:
     """Open a file, and close it after.
+
+    Args:
+        path: the file.
+        faults: what to do where the file is shorter or longer than its header says; None refuses it.
 
     Raises:
         FormatError: missing, empty, foreign, cut, longer than its header says, or of a layout that is not read.
@@ -59,7 +66,7 @@ def open_hdf5(path: str | PathLike[str]) -> Iterator[Hdf5]:
             path, f"found {head!r}; expected {SIGNATURE!r}; this is no HDF5 file, or it is empty or cut", 0
         )
     with data:
-        yield Hdf5(str(path), data)
+        yield Hdf5(str(path), data, faults)
 
 
 class Hdf5:
@@ -68,9 +75,10 @@ class Hdf5:
     Args:
         path: name of the file, for errors.
         data: its bytes.
+        faults: see `open_hdf5`.
     """
 
-    def __init__(self, path: str, data: mmap.mmap | bytes) -> None:
+    def __init__(self, path: str, data: mmap.mmap | bytes, faults: Faults | None = None) -> None:
         self.path, self._data, self._steps = path, data, 0
         version, offsets, lengths = self.unpack("8xB4xBB", 0)
         if version > 1 or (offsets, lengths) != (8, 8):
@@ -82,10 +90,14 @@ class Hdf5:
         first = 24 if version == 0 else 28
         base, end = self.unpack("Q8xQ", first)
         if base or end != len(data):
-            raise self.error(
+            size = self.error(
                 f"found {len(data)} bytes; expected {end}, as its header says; the file is cut, or has bytes added",
                 first,
             )
+            if base or faults is None:
+                raise size
+            faults.meet(size)
+            faults.leave(max(0, len(data) - end))
         self._nodes = dict(self._walk(self.unpack("Q", first + 40)[0]))
 
     def error(self, message: str, offset: int | None = None) -> FormatError:
@@ -94,6 +106,9 @@ class Hdf5:
 
     def __contains__(self, name: str) -> bool:
         return name in self._nodes
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._nodes)
 
     def names(self, group: str) -> list[str]:
         """Names of the arrays directly in a group."""
@@ -141,6 +156,17 @@ class Hdf5:
         """Little-endian values at a place, as `struct.unpack` gives them."""
         return struct.unpack("<" + layout, self.view(offset, struct.calcsize("<" + layout)))
 
+    def column(self, name: str) -> Column:
+        """Find an array of numbers on one axis, for reading part by part.
+
+        Raises:
+            FormatError: missing, of another rank or type, or damaged.
+        """
+        node, shape, kind = self._dataset(name)
+        if kind.sequence or len(shape) != 1 or kind.dtype.kind not in "iuf":
+            raise self.error(f"found an array of shape {shape} in {name}; expected numbers on one axis")
+        return Column(self, name, node, shape[0], kind.dtype)
+
     def _dataset(self, name: str) -> tuple[Node, tuple[int, ...], ElementType]:
         self._steps = 0
         node = self._nodes.get(name)
@@ -174,6 +200,26 @@ class Hdf5:
         filters: list[tuple[int, tuple[int, ...]]],
     ) -> bytes:
         """Put a chunked array together."""
+        found = self.chunk_table(name, tree, chunk, shape)
+        size = prod(chunk) * itemsize
+        packed = sum(stored for _, stored, _ in found.values())
+        if size * len(found) > _MOST_INFLATION * (packed + 64):
+            raise self.error(f"found {packed} bytes for {size * len(found)} of {name}; the file is damaged", tree)
+        array = np.empty(shape, np.dtype((np.void, itemsize)))
+        for place, entry in found.items():
+            data = self.chunk(name, entry, size, filters)
+            target = array[tuple(slice(c, c + n) for c, n in zip(place, chunk, strict=True))]
+            target[...] = np.frombuffer(data, array.dtype).reshape(chunk)[tuple(slice(n) for n in target.shape)]
+        return array.tobytes()
+
+    def chunk_table(
+        self, name: str, tree: int, chunk: tuple[int, ...], shape: tuple[int, ...]
+    ) -> dict[tuple[int, ...], tuple[int, int, int]]:
+        """Find the chunks of an array: address, stored bytes and mask of filters, by their corner.
+
+        Raises:
+            FormatError: some are missing, twice, off their grid, or more than the file can hold.
+        """
         if not chunk or len(chunk) != len(shape) or min(chunk) < 1:
             raise self.error(f"found chunks of shape {chunk} in {name} of shape {shape}; the file is damaged", tree)
         found: dict[tuple[int, ...], tuple[int, int, int]] = {}
@@ -184,42 +230,36 @@ class Hdf5:
                     f"found a chunk of {name} at {place}, twice or off its grid; the file is damaged", address
                 )
             found[place] = address, stored, mask
-        size = prod(chunk) * itemsize
         packed = sum(stored for _, stored, _ in found.values())
         if len(found) != prod(-(-all_ // n) for all_, n in zip(shape, chunk, strict=True)):
             raise self.error(
                 f"found {len(found)} chunks of {name}; expected all; the file is damaged or unfilled", tree
             )
-        if packed > len(self._data) or size * len(found) > _MOST_INFLATION * (packed + 64):
-            raise self.error(f"found {packed} bytes for {size * len(found)} of {name}; the file is damaged", tree)
-        array = np.empty(shape, np.dtype((np.void, itemsize)))
-        for place, (address, stored, mask) in found.items():
-            data = self.view(address, stored)
-            for k in reversed(range(len(filters))):
-                if not mask >> k & 1:
-                    data = self._unfilter(data, *filters[k], size, address)
-            if len(data) != size:
-                raise self.error(f"found {len(data)} bytes in a chunk of {name}; expected {size}", address)
-            target = array[tuple(slice(c, c + n) for c, n in zip(place, chunk, strict=True))]
-            target[...] = np.frombuffer(data, array.dtype).reshape(chunk)[tuple(slice(n) for n in target.shape)]
-        return array.tobytes()
+        if packed > len(self._data):
+            raise self.error(f"found {packed} bytes of {name}; expected at most {len(self._data)}", tree)
+        return found
 
-    def _unfilter(self, data: bytes, number: int, values: tuple[int, ...], size: int, address: int) -> bytes:
-        if number == 1:  # deflate
-            unpacker = zlib.decompressobj()
-            try:
-                result = unpacker.decompress(data, size + 1)
-            except zlib.error as error:
-                raise self.error(f"cannot unpack a chunk ({error}); the file is damaged", address) from error
-            if not unpacker.eof:
-                raise self.error("found an incomplete chunk; expected all of it; the file is damaged", address)
-            return result
-        if number == 2 and values and values[0] > 0:  # shuffle
-            whole = len(data) // values[0] * values[0]
-            return np.frombuffer(data[:whole], np.uint8).reshape(values[0], -1).T.tobytes() + data[whole:]
-        raise self.error(
-            f"found filter {number}; expected deflate or shuffle; pack the file again with h5repack -f GZIP=6", address
-        )
+    def chunk(
+        self, name: str, entry: tuple[int, int, int], size: int, filters: list[tuple[int, tuple[int, ...]]]
+    ) -> bytes:
+        """Unpack a chunk of `size` bytes.
+
+        Raises:
+            FormatError: it is damaged, or unpacks to another size.
+        """
+        address, stored, mask = entry
+        if size > max(_MOST_CHUNK, _MOST_INFLATION * (stored + 64)):
+            raise self.error(f"found {stored} bytes for a chunk of {size} of {name}; the file is damaged", address)
+        data = self.view(address, stored)
+        for k in reversed(range(len(filters))):
+            if not mask >> k & 1:
+                try:
+                    data = unfilter(data, *filters[k], size)
+                except FilterError as error:
+                    raise self.error(str(error), address) from error
+        if len(data) != size:
+            raise self.error(f"found {len(data)} bytes in a chunk of {name}; expected {size}", address)
+        return data
 
     def _tree(self, address: int, kind: int, key: str, depth: int = 0) -> Iterator[tuple[tuple[int, ...], int]]:
         """Walk a B-tree of version 1: keys and addresses of its leaves."""

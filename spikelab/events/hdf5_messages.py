@@ -89,6 +89,9 @@ def _parse_type(body: bytes) -> ElementType | None:
         return ElementType(np.dtype(f"{order}f{size}"))
     if kind == 3 and 1 <= size <= 4096:
         return ElementType(np.dtype(f"S{size}"))
+    if kind == 8:  # an enumeration, such as h5py's bool
+        base = _parse_type(body[8:])
+        return base if base and base.dtype.kind in "iu" else None
     if kind == 9 and bits & 15 == 0 and size == 16:
         base = _parse_type(body[8:])
         return ElementType(base.dtype, sequence=True) if base and not base.sequence else None

@@ -10,7 +10,7 @@ on are its own.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from io import BytesIO
+from io import BytesIO, RawIOBase
 from os import PathLike
 from typing import Any, Final
 
@@ -80,7 +80,8 @@ def decode(
     stride: int,
     resume: Callable[[NDArray[np.uint8], int, int, NDArray[np.int64], int], int],
     problems: Mapping[int, str],
-    contents: bytes | None = None,
+    contents: bytes | Callable[[], RawIOBase] | None = None,
+    spread: int = 1,
 ) -> Iterator[NDArray[np.void]]:
     """Read a file in pieces of 1 MiB and give its events in blocks.
 
@@ -97,7 +98,9 @@ def decode(
             where decoding can go on, or `end` when there is none yet; it puts `state` right. `code` is that of the
             fault: after `OUTSIDE` and `BACK` most formats go on at once, and the event alone is lost.
         problems: text of each code of the kernel's own.
-        contents: bytes of the file where it lies in memory or in an archive; None reads `path`.
+        contents: bytes of the file where it lies in memory or in an archive, or what opens it as a stream that can be
+            sought; None reads `path`.
+        spread: most events of a record; the kernel may stop as full when `out` has room for fewer.
 
     Raises:
         FormatError: the file cannot be read, or damage in `"strict"`.
@@ -113,7 +116,7 @@ def decode(
     buffer = np.empty(_PIECE + record, np.uint8)
     kept = 0
     try:
-        with open(path, "rb", buffering=0) if contents is None else BytesIO(contents) as file:
+        with _opened(path, contents) as file:
             state[SIZE] = _size(file)
             file.seek(start)
             offset, filled, lost = start, 0, 0  # offset: byte of the file at buffer[0]; lost: code of the fault
@@ -139,7 +142,7 @@ def decode(
                         passed = min(stride, end - place)
                         faults.leave(passed)
                         place, lost = place + passed, code
-                    elif count < BLOCK:
+                    elif count <= BLOCK - spread:
                         break
                 if not size:
                     if end > place and not lost:
@@ -157,6 +160,12 @@ def decode(
         raise FormatError(path, f"cannot be read ({error.strerror}); check the path and the medium") from error
     finally:
         faults.report(kept)
+
+
+def _opened(path: str | PathLike[str], contents: bytes | Callable[[], RawIOBase] | None) -> Any:
+    if contents is None:
+        return open(path, "rb", buffering=0)
+    return contents() if callable(contents) else BytesIO(contents)
 
 
 def _size(file: Any) -> int:
