@@ -237,13 +237,13 @@ def detect(path: str | PathLike[str]) -> str:
         return "nmnist-set"
     try:
         with path.open("rb") as file:
-            head = file.read(64)
+            head = file.read(4096)
     except OSError as error:
         raise FormatError(path, f"cannot be read ({error.strerror}); expected an event file; check the path") from error
     if not head:
         raise FormatError(path, "found an empty file; expected events; copy it again", 0)
     for one in FORMATS.values():
-        if head.startswith(one.starts):
+        if head.startswith(one.starts) or (one.knows is not None and one.knows(head)):
             return one.name
     if head.startswith(hdf5.SIGNATURE) and path.suffix.lower() == ".nir":
         raise FormatError(

@@ -93,6 +93,8 @@ class Format:
     open: Opener
     starts: tuple[bytes, ...] = ()
     """First bytes by which a file is known for certain; where there are none, the suffix decides."""
+    knows: Callable[[bytes], bool] | None = None
+    """Whether a file is certainly of this format, from its first 4 KiB; for those that no fixed bytes start."""
     write: Any = None
     """`write(events, path, **options)`, where the format can be written."""
     options: tuple[str, ...] = field(default=())

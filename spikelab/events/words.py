@@ -81,6 +81,7 @@ def decode(
     resume: Callable[[NDArray[np.uint8], int, int, NDArray[np.int64], int], int],
     problems: Mapping[int, str],
     contents: bytes | None = None,
+    spread: int = 1,
 ) -> Iterator[NDArray[np.void]]:
     """Read a file in pieces of 1 MiB and give its events in blocks.
 
@@ -98,6 +99,7 @@ def decode(
             fault: after `OUTSIDE` and `BACK` most formats go on at once, and the event alone is lost.
         problems: text of each code of the kernel's own.
         contents: bytes of the file where it lies in memory or in an archive; None reads `path`.
+        spread: most events of a record; the kernel may stop as full when `out` has room for fewer.
 
     Raises:
         FormatError: the file cannot be read, or damage in `"strict"`.
@@ -139,7 +141,7 @@ def decode(
                         passed = min(stride, end - place)
                         faults.leave(passed)
                         place, lost = place + passed, code
-                    elif count < BLOCK:
+                    elif count <= BLOCK - spread:
                         break
                 if not size:
                     if end > place and not lost:
