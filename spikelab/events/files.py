@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from spikelab.errors import FormatError, ShapeError, UnsupportedError, unknown_name
-from spikelab.events import aedat2, aedat3, aedat4, hdf5, nmnist, nmnist_set, packed, shd
+from spikelab.events import aedat2, aedat3, aedat4, dat, evt2, evt3, evt21, hdf5, nmnist, nmnist_set, packed, shd
 from spikelab.events.array import Events, must_be_events, sensor_shape, whole_us
 from spikelab.events.chunks import by_count, by_window, collect
 from spikelab.events.faults import Errors, Faults
@@ -21,7 +21,17 @@ from spikelab.units import Quantity
 __all__ = ["FORMATS", "detect", "extras", "open_recording", "read", "stream", "write"]
 
 FORMATS: Final[dict[str, Format]] = {
-    one.name: one for one in (aedat2.FORMAT, aedat3.FORMAT, aedat4.FORMAT, nmnist.FORMAT)
+    one.name: one
+    for one in (
+        aedat2.FORMAT,
+        aedat3.FORMAT,
+        aedat4.FORMAT,
+        evt3.FORMAT,
+        evt2.FORMAT,
+        evt21.FORMAT,
+        dat.FORMAT,
+        nmnist.FORMAT,
+    )
 }
 """Every format of a single recording, by name."""
 _SETS: Final[dict[str, Callable[[Any], Recordings]]] = {

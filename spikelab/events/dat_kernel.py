@@ -1,0 +1,70 @@
+"""Kernel for DAT; see `words`."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+from numba import njit
+
+from spikelab.events.words import BACK, HEIGHT, LAST, ORDERED, OUTSIDE, OWN, WIDTH
+
+__all__ = ["LAYOUT", "OWN_NUMBERS", "POLARITY", "records", "resume"]
+
+LAYOUT: Final = OWN
+"""Place in `state`: version of the records (1, 2), or 0 for triggers (x: channel, p: level)."""
+OWN_NUMBERS: Final = 3
+_EPOCH = OWN + 1  # what wraps of the counter have added [us]
+_SEEN = OWN + 2  # the last time that was used [us]
+POLARITY: Final = 3
+"""Code: a polarity that is neither 0 nor 1."""
+_HALF = 1 << 31
+
+
+@njit(cache=True, nogil=True)
+def records(data: Any, begin: int, end: int, state: Any, out: Any) -> tuple[int, int, int]:
+    """Decode records of a time and a word."""
+    layout, width, height, ordered = state[LAYOUT], state[WIDTH], state[HEIGHT], state[ORDERED] != 0
+    epoch, seen, last = state[_EPOCH], state[_SEEN], state[LAST]
+    words = data[begin : begin + (end - begin) // 8 * 8].view(np.uint32)
+    number, count, code = min(len(words) // 2, len(out)), 0, 0
+    while count < number:
+        t, word = epoch + np.int64(words[2 * count]), np.int64(words[2 * count + 1])
+        if t < seen - _HALF:
+            t += 2 * _HALF
+        if layout == 2:
+            x, y, p = word & 0x3FFF, word >> 14 & 0x3FFF, word >> 28
+        elif layout == 1:
+            x, y, p = word & 0x1FF, word >> 9 & 0xFF, word >> 17 & 1
+        else:
+            x, y, p = word >> 26, 0, word & 15
+        if x >= width or y >= height:
+            code = OUTSIDE
+            break
+        if p > 1:
+            code = POLARITY
+            break
+        if t < last and ordered:
+            code = BACK
+            break
+        event = out[count]
+        event.t, event.x, event.y, event.p = t, x, y, p == 1
+        count += 1
+        seen = last = t
+        if t >= epoch + 2 * _HALF:
+            epoch += 2 * _HALF
+    state[_EPOCH], state[_SEEN], state[LAST] = epoch, seen, last
+    return begin + 8 * count, count, code
+
+
+@njit(cache=True, nogil=True)
+def resume(data: Any, begin: int, end: int, state: Any, code: int) -> int:
+    """Each record stands alone: go on with the next; after a time that is too early, with the next that is not."""
+    if code == BACK:
+        while begin + 8 <= end:
+            low = np.int64(data[begin]) | np.int64(data[begin + 1]) << 8
+            t = state[_EPOCH] + (low | np.int64(data[begin + 2]) << 16 | np.int64(data[begin + 3]) << 24)
+            if t >= state[LAST] or t < state[_SEEN] - _HALF:
+                break
+            begin += 8
+    return begin

@@ -1,0 +1,105 @@
+"""Kernel for EVT2; see `words`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from spikelab.events.prophesee import DROPPED, HIGH, TRIGGERS, UNKNOWN
+from spikelab.events.words import BACK, HEIGHT, LAST, ORDERED, OUTSIDE, WIDTH
+
+__all__ = ["higher", "resume", "words"]
+
+_RANGE = 1 << 28
+_SOUND = 16  # words that must be sound behind the place where decoding goes on
+
+
+@njit(cache=True, nogil=True, inline="always")
+def higher(high: Any, new: Any) -> Any:
+    """TIME_HIGH with its wraps undone: `new` (28 bits) after `high`, which is `BEFORE` at the start."""
+    if high < 0:
+        return new
+    if (high & _RANGE - 1) - new > _RANGE // 2:
+        high += _RANGE
+    return high & ~(_RANGE - 1) | new
+
+
+@njit(cache=True, nogil=True)
+def words(data: Any, begin: int, end: int, state: Any, out: Any) -> tuple[int, int, int]:
+    """Decode words of 4 bytes."""
+    triggers, width, height, ordered = state[TRIGGERS] != 0, state[WIDTH], state[HEIGHT], state[ORDERED] != 0
+    high, last = state[HIGH], state[LAST]
+    all_words = data[begin : begin + (end - begin) // 4 * 4].view(np.uint32)
+    count, code, most, k = 0, 0, len(out), 0
+    base = high << 6
+    while k < len(all_words) and count < most:
+        word = np.int64(all_words[k])
+        kind = word >> 28
+        if kind < 2 and high >= 0:
+            if not triggers:
+                t, x, y = base | word >> 22 & 63, word >> 11 & 2047, word & 2047
+                if x >= width or y >= height:
+                    code = OUTSIDE
+                    break
+                if t < last and ordered:
+                    code = BACK
+                    break
+                event = out[count]
+                event.t, event.x, event.y, event.p = t, x, y, kind == 1
+                count += 1
+                last = t
+        elif kind == 8:
+            high = higher(high, word & _RANGE - 1)
+            base = high << 6
+        elif kind == 10:
+            if triggers and high >= 0:
+                event = out[count]
+                event.t, event.x, event.y, event.p = base | word >> 22 & 63, word >> 8 & 31, 0, word & 1 == 1
+                count += 1
+        elif kind < 2:
+            state[DROPPED] += 1
+        elif kind < 13:
+            code = UNKNOWN
+            break
+        k += 1
+    state[HIGH], state[LAST] = high, last
+    return begin + 4 * k, count, code
+
+
+@njit(cache=True, nogil=True)
+def _word(data: Any, place: int) -> Any:
+    low = np.int64(data[place]) | np.int64(data[place + 1]) << 8
+    return low | np.int64(data[place + 2]) << 16 | np.int64(data[place + 3]) << 24
+
+
+@njit(cache=True, nogil=True)
+def resume(data: Any, begin: int, end: int, state: Any, code: int) -> int:
+    """Find the next TIME_HIGH, at any byte, with sound words behind it; an event that is wrong alone is lost alone."""
+    if code == OUTSIDE:
+        while begin + 4 <= end:
+            word = _word(data, begin)
+            if word >> 28 > 1 or ((word >> 11 & 2047) < state[WIDTH] and (word & 2047) < state[HEIGHT]):
+                break
+            begin += 4
+        return begin
+    if code == BACK and state[HIGH] == state[LAST] >> 6:
+        return begin
+    for start in range(begin, end - 4 * _SOUND + 1):
+        word = _word(data, start)
+        if word >> 28 != 8 or (code == BACK and higher(state[HIGH], word & _RANGE - 1) < state[LAST] >> 6):
+            continue
+        sound = True
+        for place in range(start + 4, start + 4 * _SOUND, 4):
+            word = _word(data, place)
+            kind = word >> 28
+            if kind < 2:
+                sound = (word >> 11 & 2047) < state[WIDTH] and (word & 2047) < state[HEIGHT]
+            else:
+                sound = kind == 8 or kind == 10 or kind > 12
+            if not sound:
+                break
+        if sound:
+            return start
+    return end
