@@ -2,8 +2,8 @@
 
 The two bytes are type (0 and 12: events, 14: external triggers) and size (8) of a record: time in us (32 bits), and a
 word. Version 2 (`% Version 2`): x in bits 0 to 13, y in 14 to 27, polarity above. Version 1, or none: x in bits 0 to 8,
-y in 9 to 16, polarity in 17. A trigger: level in bits 0 to 3, channel in 26 to 31. A step back by more than 2**31 us is a
-wrap of the time, which comes each 2**32 us (71.6 min).
+y in 9 to 16, polarity in 17. A trigger: level in bits 0 to 3, channel in 26 to 31. A step back by more than 2**31 us is
+a wrap of the time, which comes each 2**32 us (71.6 min).
 
 Source:
     Prophesee, "DAT file format", and load_atis_data.m of its toolbox for event files; OpenEB, event_ext_trigger.h.
@@ -108,8 +108,8 @@ def open_dat(
     if kind not in (*_EVENTS, _TRIGGERS) or size != _RECORD:
         raise FormatError(
             path,
-            f"found records of type {kind} and {size} bytes; expected type 0, 12 or 14 and 8 bytes; the file is foreign "
-            "or damaged",
+            f"found records of type {kind} and {size} bytes; expected type 0, 12 or 14 and 8 bytes; the file is "
+            "foreign or damaged",
             header.start,
         )
     said = header.fields.get("version", "1")

@@ -19,6 +19,7 @@ _SEEN = OWN + 2  # the last time that was used [us]
 POLARITY: Final = 3
 """Code: a polarity that is neither 0 nor 1."""
 _HALF = 1 << 31
+_SOUND = 4  # records that must be sound where decoding goes on
 
 
 @njit(cache=True, nogil=True)
@@ -27,7 +28,8 @@ def records(data: Any, begin: int, end: int, state: Any, out: Any) -> tuple[int,
     layout, width, height, ordered = state[LAYOUT], state[WIDTH], state[HEIGHT], state[ORDERED] != 0
     epoch, seen, last = state[_EPOCH], state[_SEEN], state[LAST]
     words = data[begin : begin + (end - begin) // 8 * 8].view(np.uint32)
-    number, count, code = min(len(words) // 2, len(out)), 0, 0
+    number = min(len(words) // 2, len(out))
+    count, code = 0, 0
     while count < number:
         t, word = epoch + np.int64(words[2 * count]), np.int64(words[2 * count + 1])
         if t < seen - _HALF:
@@ -37,7 +39,7 @@ def records(data: Any, begin: int, end: int, state: Any, out: Any) -> tuple[int,
         elif layout == 1:
             x, y, p = word & 0x1FF, word >> 9 & 0xFF, word >> 17 & 1
         else:
-            x, y, p = word >> 26, 0, word & 15
+            x, y, p = word >> 26, word & 0, word & 15
         if x >= width or y >= height:
             code = OUTSIDE
             break
@@ -58,13 +60,30 @@ def records(data: Any, begin: int, end: int, state: Any, out: Any) -> tuple[int,
 
 
 @njit(cache=True, nogil=True)
+def _word(data: Any, place: int) -> Any:
+    low = np.int64(data[place]) | np.int64(data[place + 1]) << 8
+    return low | np.int64(data[place + 2]) << 16 | np.int64(data[place + 3]) << 24
+
+
+@njit(cache=True, nogil=True)
 def resume(data: Any, begin: int, end: int, state: Any, code: int) -> int:
-    """Each record stands alone: go on with the next; after a time that is too early, with the next that is not."""
-    if code == BACK:
-        while begin + 8 <= end:
-            low = np.int64(data[begin]) | np.int64(data[begin + 1]) << 8
-            t = state[_EPOCH] + (low | np.int64(data[begin + 2]) << 16 | np.int64(data[begin + 3]) << 24)
-            if t >= state[LAST] or t < state[_SEEN] - _HALF:
+    """Find the first byte where the next four records (or those that are left) are sound and in order of time."""
+    for start in range(begin, end - 7):
+        previous, sound = state[LAST] if state[ORDERED] else np.int64(-1), True
+        for place in range(start, min(start + 8 * _SOUND, end - 7), 8):
+            t, word = state[_EPOCH] + _word(data, place), _word(data, place + 4)
+            if t < state[_SEEN] - _HALF:
+                t += 2 * _HALF
+            if state[LAYOUT] == 2:
+                sound = word & 0x3FFF < state[WIDTH] and (word >> 14 & 0x3FFF) < state[HEIGHT] and word >> 29 == 0
+            elif state[LAYOUT] == 1:
+                sound = word & 0x1FF < state[WIDTH] and (word >> 9 & 0xFF) < state[HEIGHT]
+            else:
+                sound = word & 15 < 2
+            if not sound or t < previous:
+                sound = False
                 break
-            begin += 8
-    return begin
+            previous = t
+        if sound:
+            return start
+    return end

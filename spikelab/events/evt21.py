@@ -6,7 +6,7 @@ Bits 60 to 63 are the type. 0 and 1: OFF and ON events, with 6 low bits of their
 Time is that of EVT2.
 
 Words are little-endian; in older files (`endianness=legacy` in the header) their two halves are swapped. Where the
-header does not say which, the first words do: types that the format does not have show the wrong order.
+header does not say which, the first words do: in the wrong order they soon have types that the format does not.
 
 Source:
     Prophesee, "EVT 2.1 format"; OpenEB, evt21_event_types.h, evt21_decoder.h.
@@ -58,8 +58,15 @@ def _swapped(path: str | PathLike[str], header: Header) -> bool:
         file.seek(header.start)
         head = file.read(_LOOK)
     halves = np.frombuffer(head, "<u4", len(head) // 8 * 2).reshape(-1, 2) >> 28
-    first, second = (int(np.isin(halves[:, k], _TYPES).sum()) for k in (0, 1))
+    first, second = (_sound(halves[:, k]) for k in (0, 1))
     return first > second
+
+
+def _sound(types: NDArray[np.uint32]) -> int:
+    """Number of words before the first of unknown type, where one of them is a TIME_HIGH; else 0."""
+    known = np.isin(types, _TYPES)
+    count = len(types) if known.all() else int(np.argmin(known))
+    return count if (types[:count] == 8).any() else 0
 
 
 def write(events: Events, path: str | PathLike[str]) -> None:

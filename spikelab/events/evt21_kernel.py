@@ -85,7 +85,7 @@ def _compiled(upper: int) -> tuple[Any, Any]:
             halves = data[start : start + 8 * _SOUND].view(np.uint32)
             if code == BACK and higher(state[HIGH], np.int64(halves[upper]) & _RANGE - 1) < state[LAST] >> 6:
                 continue
-            sound = True
+            sound: Any = True
             for k in range(1, _SOUND):
                 word = np.int64(halves[2 * k + upper])
                 kind = word >> 28

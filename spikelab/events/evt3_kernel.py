@@ -143,14 +143,15 @@ def resume(data: Any, begin: int, end: int, state: Any, code: int) -> int:
     """
     last = state[LAST] >> 12
     if code == OUTSIDE or (code == BACK and state[HIGH] == last):
-        return _passed(data, begin, end, state, code)
+        place: int = _passed(data, begin, end, state, code)
+        return place
     for start in range(begin, end - 2 * _SOUND + 1):
         word = _word(data, start)
         if word >> 12 != 8 or (code == BACK and _higher(state[HIGH], word & 4095) < last):
             continue
         sound = True
-        for place in range(start + 2, start + 2 * _SOUND, 2):
-            word = _word(data, place)
+        for k in range(1, _SOUND):
+            word = _word(data, start + 2 * k)
             kind = word >> 12
             sound = _KNOWN[kind]
             if kind == 0:

@@ -64,12 +64,11 @@ class Encoder:
             pair = self.time_high(np.array([mask, 0]))
             for k in np.flatnonzero(wraps):
                 parts += [rows[done:k].ravel(), np.tile(pair, wraps[k])]
-                done = k
+                done = int(k)
             flat = np.concatenate([*parts, rows[done:].ravel()])
         else:
             flat = rows.ravel()
-        flat = flat[flat != -1]
-        return flat.astype(self.word).tobytes()
+        return bytes(flat[flat != -1].astype(self.word).data)
 
 
 def write_raw(events: Events, path: str | PathLike[str], name: str, version: str, encoder: Encoder) -> None:
