@@ -62,7 +62,7 @@ def _swapped(path: str | PathLike[str], header: Header) -> bool:
     return first > second
 
 
-def _sound(types: NDArray[np.uint32]) -> int:
+def _sound(types: NDArray[np.integer]) -> int:
     """Number of words before the first of unknown type, where one of them is a TIME_HIGH; else 0."""
     known = np.isin(types, _TYPES)
     count = len(types) if known.all() else int(np.argmin(known))

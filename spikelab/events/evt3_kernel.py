@@ -18,6 +18,7 @@ _ROW = DROPPED + 2
 _BASE = DROPPED + 3  # column plus 1, and polarity in bit 20
 _ON = 1 << 20
 _MOST = _ON - 100
+_FIRST, _END = -(1 << 63), (1 << 63) - 1
 _KNOWN = np.array([1, 0, 1, 1, 1, 1, 1, 1, 1, 0, 1, 0, 0, 0, 1, 1], np.bool_)
 _SOUND = 32  # words that must be sound behind the place where decoding goes on
 
@@ -33,36 +34,41 @@ def _higher(high: Any, new: Any) -> Any:
 
 @njit(cache=True, nogil=True)
 def words(data: Any, begin: int, end: int, state: Any, out: Any) -> tuple[int, int, int]:
-    """Decode words of 2 bytes."""
+    """Decode words of 2 bytes.
+
+    Rows, low times and events follow each other in no order that a processor could guess: for these the only branch is
+    whether there is an event.
+    """
     triggers, width, height, ordered = state[TRIGGERS] != 0, state[WIDTH], state[HEIGHT], state[ORDERED] != 0
-    high, low, last, row = state[HIGH], state[_LOW], state[LAST], state[_ROW] - 1
+    high, low, row = state[HIGH], state[_LOW], state[_ROW] - 1
     column, on = (state[_BASE] & _ON - 1) - 1, state[_BASE] >= _ON
+    floor = state[LAST] if ordered else np.int64(_FIRST)
+    if triggers:
+        floor, ordered = np.int64(_END), False  # so that no event passes
     all_words = data[begin : begin + (end - begin) // 2 * 2].view(np.uint16)
     count, code, most, k = 0, 0, len(out) - 11, 0
     t = high << 12 | low
     while k < len(all_words) and count < most:
         word = np.int64(all_words[k])
         kind = word >> 12
-        if kind == 2:
-            if high < 0 or row < 0:
-                state[DROPPED] += 1
-            elif not triggers:
-                x = word & 2047
-                if x >= width or row >= height:
-                    code = OUTSIDE
-                    break
-                if t < last and ordered:
-                    code = BACK
-                    break
-                event = out[count]
-                event.t, event.x, event.y, event.p = t, x, row, word & 2048 != 0
-                count += 1
-                last = t
-        elif kind == 0:
-            row = word & 2047
-        elif kind == 6:
-            low = word & 4095
+        if 0b1000101 >> kind & 1:
+            row = word & 2047 if kind == 0 else row
+            low = word & 4095 if kind == 6 else low
             t = high << 12 | low
+            if kind == 2:
+                x = word & 2047
+                if (x >= width) | (row >= height) | (row < 0) | (t < floor) | (high < 0):
+                    if not triggers:
+                        if high < 0 or row < 0:
+                            state[DROPPED] += 1
+                        else:
+                            code = OUTSIDE if x >= width or row >= height else BACK
+                            break
+                else:
+                    event = out[count]
+                    event.t, event.x, event.y, event.p = t, x, row, word & 2048 != 0
+                    count += 1
+                    floor = t if ordered else floor
         elif kind == 8:
             new = _higher(high, word & 4095)
             if new != high:
@@ -85,17 +91,16 @@ def words(data: Any, begin: int, end: int, state: Any, out: Any) -> tuple[int, i
                 if row >= height or (column > width and bits >> max(width - x, 0)):
                     code = OUTSIDE
                     break
-                if t < last and ordered:
+                if t < floor:
                     code = BACK
                     break
                 while bits:
-                    if bits & 1:
-                        event = out[count]
-                        event.t, event.x, event.y, event.p = t, x, row, on
-                        count += 1
+                    event = out[count]
+                    event.t, event.x, event.y, event.p = t, x, row, on
+                    count += bits & 1
                     bits >>= 1
                     x += 1
-                last = t
+                floor = t if ordered else floor
         elif kind == 10:
             if triggers and high >= 0:
                 event = out[count]
@@ -105,7 +110,8 @@ def words(data: Any, begin: int, end: int, state: Any, out: Any) -> tuple[int, i
             code = UNKNOWN
             break
         k += 1
-    state[HIGH], state[_LOW], state[LAST], state[_ROW] = high, low, last, row + 1
+    state[HIGH], state[_LOW], state[_ROW] = high, low, row + 1
+    state[LAST] = floor if ordered else state[LAST]
     state[_BASE] = min(column + 1, _MOST) | (_ON if on else 0)
     return begin + 2 * k, count, code
 
