@@ -133,7 +133,7 @@ def write(events: Events, path: str | PathLike[str]) -> None:
     Example:
         >>> import tempfile
         >>> from spikelab.events import read
-        >>> two = Events.from_columns(t=[1 << 31, 1 << 32], x=[3, 5], y=[4, 4], p=[0, 1], shape=(34, 34))
+        >>> two = Events.from_columns(t=[3 << 30, 1 << 32], x=[3, 5], y=[4, 4], p=[0, 1], shape=(34, 34))
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     write(two, f"{folder}/a.dat")
         ...     read(f"{folder}/a.dat").equals(two)

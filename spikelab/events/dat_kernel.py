@@ -14,6 +14,7 @@ __all__ = ["LAYOUT", "OWN_NUMBERS", "POLARITY", "records", "resume"]
 LAYOUT: Final = OWN
 """Place in `state`: version of the records (1, 2), or 0 for triggers (x: channel, p: level)."""
 OWN_NUMBERS: Final = 3
+"""Number of places in `state` that belong to this kernel."""
 _EPOCH = OWN + 1  # what wraps of the counter have added [us]
 _SEEN = OWN + 2  # the last time that was used [us]
 POLARITY: Final = 3

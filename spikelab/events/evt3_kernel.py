@@ -51,6 +51,10 @@ def words(data: Any, begin: int, end: int, state: Any, out: Any) -> tuple[int, i
     while k < len(all_words) and count < most:
         word = np.int64(all_words[k])
         kind = word >> 12
+        if kind == 0 and k + 1 < len(all_words) and all_words[k + 1] >> 12 == 2:  # a row and its event, most often
+            row = word & 2047
+            k += 1
+            word, kind = np.int64(all_words[k]), 2
         if 0b1000101 >> kind & 1:
             row = word & 2047 if kind == 0 else row
             low = word & 4095 if kind == 6 else low
