@@ -41,12 +41,14 @@ def words(data: Any, begin: int, end: int, state: Any, out: Any) -> tuple[int, i
     """
     triggers, width, height, ordered = state[TRIGGERS] != 0, state[WIDTH], state[HEIGHT], state[ORDERED] != 0
     high, low, row = state[HIGH], state[_LOW], state[_ROW] - 1
-    column, on = (state[_BASE] & _ON - 1) - 1, state[_BASE] >= _ON
-    floor = state[LAST] if ordered else np.int64(_FIRST)
+    column: Any = (state[_BASE] & _ON - 1) - 1
+    on: Any = state[_BASE] >= _ON
+    floor: Any = state[LAST] if ordered else np.int64(_FIRST)
     if triggers:
         floor, ordered = np.int64(_END), False  # so that no event passes
     all_words = data[begin : begin + (end - begin) // 2 * 2].view(np.uint16)
-    count, code, most, k = 0, 0, len(out) - 11, 0
+    code, most, k = 0, len(out) - 11, 0
+    count: Any = 0
     t = high << 12 | low
     while k < len(all_words) and count < most:
         word = np.int64(all_words[k])
@@ -54,7 +56,7 @@ def words(data: Any, begin: int, end: int, state: Any, out: Any) -> tuple[int, i
         if kind == 0 and k + 1 < len(all_words) and all_words[k + 1] >> 12 == 2:  # a row and its event, most often
             row = word & 2047
             k += 1
-            word, kind = np.int64(all_words[k]), 2
+            word, kind = np.int64(all_words[k]), kind + 2
         if 0b1000101 >> kind & 1:
             row = word & 2047 if kind == 0 else row
             low = word & 4095 if kind == 6 else low
