@@ -6,6 +6,7 @@ of any files (`nmnist_set`, `shd`, `packed`) and `Frames.of(recordings, dt, step
 """
 
 from spikelab.events.array import EVENT, Events
+from spikelab.events.as_tonic import InCompose, from_tonic, to_tonic
 from spikelab.events.faults import Errors
 from spikelab.events.files import FORMATS, detect, extras, read, stream, write
 from spikelab.events.frames import Frames
@@ -26,6 +27,7 @@ __all__ = [
     "Events",
     "Extras",
     "Frames",
+    "InCompose",
     "Live",
     "Receiver",
     "Recordings",
@@ -34,6 +36,7 @@ __all__ = [
     "datagrams",
     "detect",
     "extras",
+    "from_tonic",
     "info",
     "pool_events",
     "read",
@@ -41,5 +44,6 @@ __all__ = [
     "step_edges",
     "steps_needed",
     "stream",
+    "to_tonic",
     "write",
 ]
