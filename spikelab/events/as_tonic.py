@@ -156,8 +156,8 @@ def recordings_from_tonic(dataset: Any, classes: Sequence[str], sensor_size: Seq
     sizes = tuple(getattr(dataset, "sensor_size", None) or ()) if sensor_size is None else tuple(sensor_size)
     if len(sizes) != 3 or not len(dataset):
         raise ShapeError(
-            f"recordings_from_tonic: found {len(dataset)} recordings of sensor_size={sizes}; expected some, and (width, "
-            "height, polarities); pass sensor_size"
+            f"recordings_from_tonic: found {len(dataset)} recordings of sensor_size={sizes}; expected some, and "
+            "(width, height, polarities); pass sensor_size"
         )
     targets = list(getattr(dataset, "targets", None) or ())
     if len(targets) != len(dataset):

@@ -11,7 +11,15 @@ import pytest
 from spikelab.errors import ShapeError
 from spikelab.events import Events, Recordings, bin_events, read
 from spikelab.events import shd as shd_layout
-from spikelab.events.as_tonic import CAMERA, COCHLEA, InCompose, TonicSamples, from_tonic, recordings_from_tonic, to_tonic
+from spikelab.events.as_tonic import (
+    CAMERA,
+    COCHLEA,
+    InCompose,
+    TonicSamples,
+    from_tonic,
+    recordings_from_tonic,
+    to_tonic,
+)
 
 tonic = pytest.importorskip("tonic")
 ROOT = Path(__file__).resolve().parents[2]
