@@ -19,7 +19,7 @@ from torch import Tensor
 
 from spikelab.errors import FormatError, ShapeError, UnsupportedError
 from spikelab.files import check_place, file_name, make_folder
-from spikelab.nn.data import Frames, batches, frames
+from spikelab.nn.data import Frames, Samples, batches, frames
 from spikelab.train.augment import Transform, augmented
 from spikelab.train.checkpoint import Checkpoint, load_checkpoint, restore, save_checkpoint
 from spikelab.train.evaluation import Rates, check_data, evaluate
@@ -188,7 +188,8 @@ class _Run:
         self.model.train()
         with torch.random.fork_rng(devices=[]), Rates(self.model) as rates:
             torch.manual_seed(np.random.SeedSequence([s.seed, number]).generate_state(1)[0].item())
-            for k, (x, labels) in enumerate(batches(self.data, s.batch_size, order)):
+            data = self.data.at_epoch(number) if isinstance(self.data, Samples) else self.data
+            for k, (x, labels) in enumerate(batches(data, s.batch_size, order)):
                 rate = self._set_rate(number * self.updates + k)
                 loss, hits = self._update(
                     augmented(x, s.augment, rng), labels, f"in epoch {number + 1}, update {k + 1}"
