@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from spikelab.errors import FormatError, unknown_name
+from spikelab.errors import FormatError, UnsupportedError, unknown_name
 from spikelab.events import nmnist_set, packed, shd
 from spikelab.events.frames import Frames
+from spikelab.events.published import open_published
 from spikelab.events.recordings import Recordings
 from spikelab.events.transform import Late
 from spikelab.units import Quantity
@@ -96,20 +97,35 @@ class Dataset:
         return f"Dataset({self.name}: {self.card['title']}; {len(self.recordings)} recordings in {self.folder})"
 
 
-def dataset(name: str, root: str | PathLike[str] | None = None) -> Dataset:
+def dataset(
+    name: str,
+    root: str | PathLike[str] | None = None,
+    *,
+    parts: Sequence[str] | None = None,
+    download: bool = False,
+) -> Dataset:
     """Find a data set by its name.
 
     Looked for in `root` alone where it is given; else in the folder that the environment variable SPIKELAB_DATA
     names, in `datasets/` of a checkout, and in the package, which has the small sets whose names end in `-mini`. In
     each folder the complete original files are taken before a bundled form. A file must have the checksum of the card.
 
+    Sets that others publish are found as tonic leaves them, or as archives, which are checked and unpacked once; their
+    files are checked when they are fetched or unpacked.
+
     Args:
-        name: `"fsdd-spikes"`, `"nmnist-sim"`, or `"fsdd-spikes-mini"`.
+        name: `"fsdd-spikes"`, `"nmnist-sim"`, `"fsdd-spikes-mini"`; or a published set: `"asldvs"`, `"cifar10dvs"`,
+            `"davisdata"`, `"dsec"`, `"dvsgesture"`, `"dvslip"`, `"ebssa"`, `"mvsec"`, `"ncaltech101"`, `"nerdd"`,
+            `"nmnist"`, `"ntidigits18"`, `"pokerdvs"`, `"shd"`, `"smnist"`, `"ssc"`, `"threeet-eyetracking"`,
+            `"tumvie"`, `"vpr"`.
         root: folder with the files.
+        parts: of a published set: `["test"]`, or recordings such as `["slider_far"]`; None takes all that is there.
+        download: fetch what is missing of a published set into `root`, or the folder that SPIKELAB_DATA names.
 
     Raises:
-        UnsupportedError: unknown name.
-        FormatError: no files found, with all places that were looked at; or a file that is damaged.
+        UnsupportedError: unknown name or part, or a bundled set that is to be fetched.
+        ShapeError: a whole set of long recordings is to be fetched; name its parts.
+        FormatError: no files found, with all places that were looked at; one that is damaged; or no mirror has it.
 
     Example:
         >>> len(dataset("fsdd-spikes-mini").recordings)
@@ -120,18 +136,31 @@ def dataset(name: str, root: str | PathLike[str] | None = None) -> Dataset:
         raise unknown_name("dataset", name, cards)
     card = cards[name]
     if root is not None:
-        folders = [Path(root)]
+        folders = [Path(root).expanduser()]
     else:
         folders = [Path(os.environ["SPIKELAB_DATA"])] if os.environ.get("SPIKELAB_DATA") else []
         folders += [_PACKAGE.parent / "datasets", _CARDS]
+    if "archives" in card:
+        if download and root is None and not os.environ.get("SPIKELAB_DATA"):
+            raise UnsupportedError(
+                f"dataset: found download=True without a folder for {name}; expected one; pass root=, or "
+                "set SPIKELAB_DATA"
+            )
+        recordings, folder = open_published(card, folders, parts, download)
+        return Dataset(name, card, folder, recordings)
+    if download or parts is not None:
+        raise UnsupportedError(
+            f"dataset: found parts or download for {name}, which comes with a checkout of spikelab; expected neither; "
+            "leave them out"
+        )
     forms = [files for files in (card.get("full"), card["files"]) if files]
     for folder in folders:
         for files in forms:
             paths = [_locate(folder, name, file["path"]) for file in files]
             found = [path for path in paths if path is not None]
             if len(found) == len(files):
-                parts = [_read(path, file, card) for path, file in zip(found, files, strict=True)]
-                return Dataset(name, card, found[0].parent, Recordings.join(parts))
+                read = [_read(path, file, card) for path, file in zip(found, files, strict=True)]
+                return Dataset(name, card, found[0].parent, Recordings.join(read))
     expected = " or ".join(" and ".join(file["path"] for file in files) for files in forms)
     small = [
         f"; dataset({other!r}) is a small part of it that comes with the package"
