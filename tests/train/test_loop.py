@@ -197,16 +197,26 @@ def test_a_checkpoint_of_other_data_or_another_model_is_refused(tmp_path: Path) 
 def test_a_loss_that_is_not_finite_is_refused() -> None:
     made = model()
     with torch.no_grad():
-        made[3].bias[0] = math.nan
+        made[3].bias[0] = 3e38  # overflows in the read-out
     with pytest.raises(UnsupportedError, match=r"the loss is nan in epoch 1, update 1; lower lr=0.01, or set clip=1.0"):
         sl.fit(made, task(), **SETTINGS)
+
+
+def test_a_gradient_that_is_not_finite_is_refused() -> None:
+    made = model()
+    with torch.no_grad():
+        made[3].weight *= 1e30  # its square overflows
+    with pytest.raises(UnsupportedError, match=r"the gradient is (nan|inf) in epoch 1"):
+        sl.fit(made, task(), **SETTINGS)
+    assert all(p.isfinite().all() for p in made.parameters())
+
+
+def test_data_that_are_not_finite_are_met_by_the_first_layer() -> None:
     x, labels = task()
     data = ArrayFrames(x, labels)
-    data.x[3, 2, 1] = np.nan  # behind the check; a neuron that sees NaN stays silent, so the loss is a number
-    made = model()
-    with pytest.raises(UnsupportedError, match=r"the gradient is nan in epoch 1.*look for NaN in the data"):
-        sl.fit(made, data, **SETTINGS)
-    assert all(p.isfinite().all() for p in made.parameters())
+    data.x[3, 2, 1] = np.nan  # behind the check
+    with pytest.raises(ShapeError, match=r"found nan in x at step 3"):
+        sl.fit(model(), data, **SETTINGS)
 
 
 def test_the_same_shapes_with_another_time_constant_or_other_data_do_not_resume(tmp_path: Path) -> None:
