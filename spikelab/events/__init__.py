@@ -1,9 +1,9 @@
 """Events: recordings of event sensors, their files, and frames made from them. NumPy and Numba only.
 
 One file: `read`, `stream`, `extras`, `info`, `write`, in each format of `FORMATS`, a module each. As they come: `Live`,
-`Receiver`. Arrays: `bin_events`, `pool_events`. Labelled sets: `spikelab.dataset(name)` (in `dataset`), or `Recordings`
-of any files (`nmnist_set`, `shd`, `packed`) and `Frames.of(recordings, dt, steps)`; cut by
-`sliced`, kept on disk by `cached`; `to_tonic`, `from_tonic`, `InCompose`.
+`Receiver`. `transform`: `bin_events`, `pool_events` and 40 more, from events to events or arrays. Labelled sets:
+`spikelab.dataset(name)` (in `dataset`), or `Recordings` of any files (`nmnist_set`, `shd`, `packed`) and
+`Frames.of(recordings, dt, steps)`; cut by `sliced`, kept on disk by `cached`; `to_tonic`, `from_tonic`, `InCompose`.
 """
 
 from spikelab.events.array import EVENT, Events

@@ -59,8 +59,8 @@ def steps_needed(events: Events, dt: Quantity, start_us: int = 0) -> int:
     return int(Fraction(int(events.t[-1]) - int(start_us)) / step_us(dt)) + 1 if len(events) else 0
 
 
-def step_us(dt: Quantity) -> Fraction:
-    """Length of a step [us], as it is written: 0.0011 s is 1100 us, although the float is not.
+def step_us(dt: Quantity, where: str = "dt") -> Fraction:
+    """Length of a step [us], as it is written: 0.0011 s is 1100 us, although the float is not; `where` names it.
 
     Raises:
         UnitError: not a duration above zero.
@@ -69,4 +69,4 @@ def step_us(dt: Quantity) -> Fraction:
         >>> step_us("0.25 us")
         Fraction(1, 4)
     """
-    return Fraction(repr(seconds(dt))) * 10**6
+    return Fraction(repr(seconds(dt, where))) * 10**6
