@@ -78,16 +78,21 @@ def _expect(condition: bool, claim: str) -> None:
 
 
 def _read(path: Path, format: str | None, mode: Any) -> tuple[Events | Recordings | str, bool]:
-    """What `read` gives, or the name of its error; and whether it kept silent."""
+    """What `read` gives, or the name of its error; and whether it was silent about damage."""
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always")
         try:
             found = event_files.read(path, format=format, errors=mode)
             for events in [found] if isinstance(found, Events) else found:
                 _valid(events)
-            return found, not heard
+            return found, not _of_damage(heard)
         except (FormatError, UnsupportedError) as error:
-            return _name(error, path), not heard
+            return _name(error, path), not _of_damage(heard)
+
+
+def _of_damage(heard: list[warnings.WarningMessage]) -> bool:
+    """Whether one of the warnings says what was left out; others say what was guessed, such as the sensor."""
+    return any("(errors=" in str(warning.message) for warning in heard)
 
 
 def _name(error: Exception, path: Path) -> str:

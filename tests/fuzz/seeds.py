@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from damage import Seed, header_size
 
+from spikelab.bench.event_recordings import FILES
 from spikelab.errors import FormatError, ShapeError, UnsupportedError
 from spikelab.events import Events, read
 from spikelab.events import files as event_files
@@ -30,10 +31,28 @@ def all_seeds(folder: Path, made: dict[str, tuple[Path, int]]) -> list[Seed]:
         made: files made by hand, and where their headers end.
     """
     found = [Seed(event_files.detect(path), name, path.read_bytes(), header) for name, (path, header) in made.items()]
-    found += _written(folder)
+    found += [*_written(folder), *_encoded(folder)]
     if SHARED.is_dir():
         found += _real(folder)
     return found
+
+
+def _encoded(folder: Path) -> Iterator[Seed]:
+    """One file of each format that only the benchmark writes."""
+    rng = np.random.default_rng(6)
+    columns = np.cumsum(rng.integers(0, 400, 200)), *rng.integers(0, 34, (2, 200)), rng.integers(0, 2, 200)
+    camera = Events.from_columns(*columns, shape=(34, 34))
+    for one in FILES:
+        if one.encode is not None:
+            path = one.make(camera, folder, "encoded")
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    reader = event_files.detect(path)
+            except FormatError:
+                continue  # there is no reader for it yet
+            data = path.read_bytes()
+            yield Seed(reader, path.name, data, header_size(data))
 
 
 def _written(folder: Path) -> Iterator[Seed]:
@@ -63,7 +82,8 @@ def _real(folder: Path) -> Iterator[Seed]:
         cuts = [data] if len(data) <= MOST_BYTES else []
         if header > 2000:  # preferences, written as comments
             lines = data[:header].splitlines(keepends=True)
-            data = b"".join([*lines[:3], data[header:]])
+            kept = [line for line in lines[3:-1] if b"AEChip:" in line]
+            data = b"".join([*lines[:3], *kept, lines[-1], data[header:]])
             header = header_size(data)
         cuts += [data[: header + CUT + k] for k in range(24)]
         for cut in cuts:
@@ -71,10 +91,10 @@ def _real(folder: Path) -> Iterator[Seed]:
             target.write_bytes(cut)
             try:
                 with warnings.catch_warnings():
-                    warnings.simplefilter("error")
+                    warnings.simplefilter("ignore")  # some name no sensor
                     if not len(read(target)):
                         continue
-            except (FormatError, UnsupportedError, UserWarning):
+            except (FormatError, UnsupportedError):
                 continue
             yield Seed(event_files.detect(target), target.name, cut, header)
             break
