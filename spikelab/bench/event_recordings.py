@@ -126,7 +126,7 @@ def _within(width: int, height: int) -> Callable[[Events], Events]:
 
 def _aedat2(events: Events) -> Iterator[bytes]:
     """DVS128 (jAER): address and time, 32 bits each, big-endian; bit 0 is 0 for ON, x counts from the right."""
-    yield b"#!AER-DAT2.0\r\n# This is a raw AE data file - do not edit\r\n"
+    yield b"#!AER-DAT2.0\r\n# AEChip: ch.unizh.ini.jaer.chip.retina.DVS128\r\n"
     words = np.empty((len(events), 2), ">u4")
     words[:, 0] = events.y.astype(np.uint32) << 8 | (127 - events.x.astype(np.uint32)) << 1 | ~events.p & 1
     words[:, 1] = events.t

@@ -40,6 +40,9 @@ OUTSIDE: Final = 1
 BACK: Final = 2
 """Code: a time before that of the event before it. Codes from 3 are the kernel's own."""
 _PIECE = 1 << 20
+_AHEAD = 8
+"""Records that `resume` is given to look at behind a place, unless the file ends before: what it finds must not depend
+on where the buffer ends."""
 _ANY = 1 << 16
 
 
@@ -92,7 +95,7 @@ def decode(
         **problems,
     }
     out = np.zeros(BLOCK, EVENT)  # zeros: the bytes between the fields are given away, too
-    buffer = np.empty(_PIECE + record, np.uint8)
+    buffer = np.empty(_PIECE + (_AHEAD + 1) * record, np.uint8)
     kept = 0
     try:
         with open(path, "rb", buffering=0) if contents is None else BytesIO(contents) as file:
@@ -104,8 +107,11 @@ def decode(
                 while True:
                     if lost:
                         sound = resume(buffer, place, end, state, lost)
+                        unsure = bool(size) and sound > end - _AHEAD * record
+                        if unsure:
+                            sound = max(place, end - _AHEAD * record)
                         faults.leave(sound - place)
-                        place, lost = sound, lost if sound >= end else 0
+                        place, lost = sound, lost if unsure or sound >= end else 0
                         if lost:
                             break
                     place, count, code = kernel(buffer, place, end, state, out)
