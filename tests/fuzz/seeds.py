@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from damage import Seed, header_size
+from handmade import handmade
 
 from spikelab.bench.event_recordings import FILES
 from spikelab.errors import FormatError, ShapeError, UnsupportedError
@@ -38,21 +39,22 @@ def all_seeds(folder: Path, made: dict[str, tuple[Path, int]]) -> list[Seed]:
 
 
 def _encoded(folder: Path) -> Iterator[Seed]:
-    """One file of each format that only the benchmark writes."""
+    """Files of formats that our writers do not write."""
     rng = np.random.default_rng(6)
     columns = np.cumsum(rng.integers(0, 400, 200)), *rng.integers(0, 34, (2, 200)), rng.integers(0, 2, 200)
     camera = Events.from_columns(*columns, shape=(34, 34))
-    for one in FILES:
-        if one.encode is not None:
-            path = one.make(camera, folder, "encoded")
-            try:
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")
-                    reader = event_files.detect(path)
-            except FormatError:
-                continue  # there is no reader for it yet
-            data = path.read_bytes()
-            yield Seed(reader, path.name, data, header_size(data))
+    for path in [*(one.make(camera, folder, "encoded") for one in FILES if one.encode), *handmade(folder)]:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                reader = event_files.detect(path)
+                read(path)
+        except (FormatError, ImportError) as error:
+            if isinstance(error, ImportError) or "expected AEDAT" in str(error) or "expected them" in str(error):
+                continue  # there is no reader for it
+            raise
+        data = path.read_bytes()
+        yield Seed(reader, path.name, data, header_size(data))
 
 
 def _written(folder: Path) -> Iterator[Seed]:
