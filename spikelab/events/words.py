@@ -40,9 +40,8 @@ OUTSIDE: Final = 1
 BACK: Final = 2
 """Code: a time before that of the event before it. Codes from 3 are the kernel's own."""
 _PIECE = 1 << 20
-_AHEAD = 8
-"""Records that `resume` is given to look at behind a place, unless the file ends before: what it finds must not depend
-on where the buffer ends."""
+_AHEAD = 32
+"""Records that `resume` is given to look at, at least, unless the file ends before."""
 _ANY = 1 << 16
 
 
@@ -106,12 +105,11 @@ def decode(
                 end, place = filled + (size or 0), 0
                 while True:
                     if lost:
+                        if size and end - place < _AHEAD * record:
+                            break  # more bytes first, so that a place is not found for want of what speaks against it
                         sound = resume(buffer, place, end, state, lost)
-                        unsure = bool(size) and sound > end - _AHEAD * record
-                        if unsure:
-                            sound = max(place, end - _AHEAD * record)
                         faults.leave(sound - place)
-                        place, lost = sound, lost if unsure or sound >= end else 0
+                        place, lost = sound, lost if sound >= end else 0
                         if lost:
                             break
                     place, count, code = kernel(buffer, place, end, state, out)
