@@ -1,6 +1,6 @@
 """The files that `spikelab bench events` reads: a real recording repeated until it has as many events as are asked for.
 
-What our writers do not write (AEDAT 2 and 3.1, EVT2.1, text) is encoded here, record by record, with NumPy.
+AEDAT 2 and 3.1, which have no writer, and EVT2.1 with one event a word are encoded here with NumPy.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class EventFile:
         suffix: end of its name.
         peers: readers to compare with, of `bench.peers.reading`.
         options: of `write`.
-        format: of `write`; None where `encode` makes the bytes.
-        encode: bytes of a format that our writers do not write.
+        format: key of `FORMATS`.
+        encode: makes the bytes, where our writer makes none, or not those that are to be measured.
         fitted: the events as the format can hold them.
         share: of the events, for formats that take long.
     """
@@ -42,7 +42,7 @@ class EventFile:
     title: str
     suffix: str
     peers: tuple[str, ...]
-    format: str | None = None
+    format: str
     options: dict[str, Any] = field(default_factory=dict)
     encode: Callable[[Events], Iterator[bytes]] | None = None
     fitted: Callable[[Events], Events] = lambda events: events
@@ -164,17 +164,9 @@ def _evt21(events: Events) -> Iterator[bytes]:
     yield words.tobytes()
 
 
-def _text(events: Events) -> Iterator[bytes]:
-    """RPG text: seconds, x, y, polarity."""
-    yield f"{events.shape[0]} {events.shape[1]}\n".encode()
-    for start in range(0, len(events), 1 << 16):
-        rows = events.array[start : start + (1 << 16)].tolist()
-        yield "".join(f"{t // 1_000_000}.{t % 1_000_000:06d} {x} {y} {p:d}\n" for t, x, y, p in rows).encode()
-
-
 FILES: Final[tuple[EventFile, ...]] = (
     EventFile("EVT2", ".evt2.raw", ("expelliarmus", "faery", "evlib"), "evt2"),
-    EventFile("EVT2.1", ".evt21.raw", ("evlib", "faery"), encode=_evt21),
+    EventFile("EVT2.1", ".evt21.raw", ("evlib", "faery"), "evt21", encode=_evt21),
     EventFile("EVT3", ".evt3.raw", ("evt3", "expelliarmus", "faery", "evlib"), "evt3"),
     EventFile("DAT", ".dat", ("expelliarmus", "faery"), "dat"),
     EventFile("ES", ".es", ("event_stream", "faery"), "es"),
@@ -188,11 +180,11 @@ FILES: Final[tuple[EventFile, ...]] = (
         )
         for codec in ("none", "lz4", "zstd")
     ),
-    EventFile("AEDAT 2", ".aedat2.aedat", (), encode=_aedat2, fitted=_within(128, 128)),
-    EventFile("AEDAT 3.1", ".aedat31.aedat", (), encode=_aedat3),
+    EventFile("AEDAT 2", ".aedat2.aedat", (), "aedat2", encode=_aedat2, fitted=_within(128, 128)),
+    EventFile("AEDAT 3.1", ".aedat31.aedat", (), "aedat3", encode=_aedat3),
     EventFile("N-MNIST", ".bin", ("tonic",), "nmnist", fitted=_within(34, 34)),
     EventFile("HDF5", ".h5", ("h5py", "evlib"), "hdf5"),
     EventFile("npz", ".npz", ("numpy",), "npz"),
-    EventFile("text", ".txt", ("numpy", "evlib"), encode=_text, share=0.1),
+    EventFile("text", ".txt", ("numpy", "evlib"), "text", share=0.1),
 )
 """Every format, with those peers that read it."""

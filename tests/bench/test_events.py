@@ -45,6 +45,8 @@ def test_times_are_stretched_to_whole_periods() -> None:
 
 @pytest.mark.parametrize("one", FILES, ids=lambda one: one.title)
 def test_every_file_of_the_benchmark_holds_the_same_events(one: EventFile, events: Events, tmp_path: Path) -> None:
+    if one.format not in files.FORMATS:
+        pytest.skip(f"{one.format} is not there")
     few = Events(events.array[290_000:], events.shape)
     found = read(one.make(few, tmp_path, "few"))
     fitted = one.fitted(Events(few.array[: int(len(few) * one.share)], few.shape))
@@ -56,7 +58,9 @@ def test_every_file_of_the_benchmark_holds_the_same_events(one: EventFile, event
 def test_every_peer_is_a_reader_and_every_writer_is_measured() -> None:
     assert {peer for one in FILES for peer in one.peers} <= set(READERS)
     able = {name for name, one in files.FORMATS.items() if one.write is not None}
-    assert {one.format for one in FILES if one.format} == able
+    known = {one.format for one in FILES if one.encode is None}
+    assert able - {"evt21"} <= known, "a format that can be written is not measured"
+    assert {one.title for one in FILES if one.encode is not None} == {"EVT2.1", "AEDAT 2", "AEDAT 3.1"}
 
 
 def test_a_line_has_rates_and_memory_and_what_is_missing_is_named(events: Events, tmp_path: Path) -> None:
