@@ -135,7 +135,7 @@ def _aedat2(events: Events) -> Iterator[bytes]:
 
 def _aedat3(events: Events) -> Iterator[bytes]:
     """AEDAT 3.1: packets of 8,192 polarity events of 8 bytes, little-endian."""
-    yield b"#!AER-DAT3.1\r\n#Format: RAW\r\n#Source 1: DVS128\r\n#!END-HEADER\r\n"
+    yield b"#!AER-DAT3.1\r\n#Format: RAW\r\n#Source 1: DAVIS640\r\n#!END-HEADER\r\n"
     words = np.empty((len(events), 2), "<u4")
     words[:, 0] = (
         events.x.astype(np.uint32) << 17 | events.y.astype(np.uint32) << 2 | events.p.astype(np.uint32) << 1 | 1
