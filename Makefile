@@ -4,7 +4,7 @@
 #   make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu
 #                                                  a CPU-only torch (Linux: pip's default brings gigabytes of CUDA)
 #   make test PYTEST_ARGS="-k lif -x"              arguments for pytest
-#   make bench BENCH=neuron                        one benchmark: neuron, shd or conv
+#   make bench BENCH=neuron                        one benchmark: neuron, shd, conv or events
 #   make bench BENCH=shd BENCH_ARGS='--activity 0.01,0.02,0.05,0.1,0.2'
 #                                                  arguments for it
 
@@ -16,13 +16,17 @@ BENCH ?= neuron
 BENCH_ARGS ?=
 # What the benchmarks measure against comes into an environment of its own: nothing of it is needed otherwise.
 PEERS_VENV ?= .venv-peers
+# The readers of event files that `make bench BENCH=events` measures against, without spikelab and torch.
+EVENTS_PEERS_VENV ?= .venv-events-peers
 
 BIN := $(VENV)/bin
 PEERS_BIN := $(PEERS_VENV)/bin
+EVENTS_PEERS_BIN := $(EVENTS_PEERS_VENV)/bin
 # An environment serves one checkout at a time: the stamp carries the checkout's path as a number.
 CHECKOUT := .spikelab-$(shell pwd | cksum | cut -d' ' -f1)
 STAMP := $(VENV)/$(CHECKOUT)
 PEERS_STAMP := $(PEERS_VENV)/$(CHECKOUT)
+EVENTS_PEERS_STAMP := $(EVENTS_PEERS_VENV)/$(CHECKOUT)
 # torch goes first and alone: what follows then finds it and does not choose one of its own. With an
 # index of its own, that index is the only one asked: a build that it lacks is an error, and never quietly
 # PyPI's CUDA build. torchvision comes from there too, because only that one matches (norse declares it).
@@ -30,7 +34,7 @@ PEERS_STAMP := $(PEERS_VENV)/$(CHECKOUT)
 TORCH := $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX) --no-deps torch torchvision,torch)
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 
-.PHONY: help setup demo test lint format notebooks bench bench-peers wheel clean
+.PHONY: help setup demo test lint format notebooks bench bench-peers bench-events-peers wheel clean
 
 help:
 	@echo 'make demo       set up once, then run the demonstration'
@@ -39,6 +43,7 @@ help:
 	@echo 'make notebooks  execute the notebooks'
 	@echo 'make bench      measure against peers: BENCH=$(BENCH)'
 	@echo 'make bench-peers set up $(PEERS_VENV) with norse, snntorch, spikingjelly, sinabs and spyx for it'
+	@echo 'make bench-events-peers set up $(EVENTS_PEERS_VENV) with the readers of event files for BENCH=events'
 	@echo 'make wheel      build wheel and sdist; run the demonstration from the wheel in a clean environment'
 	@echo 'make setup      only set up; make clean removes what was built, but no environment'
 
@@ -95,12 +100,27 @@ $(PEERS_STAMP): pyproject.toml constraints.txt constraints-peers.txt
 	$(PEERS_BIN)/python -m pip install -q -c constraints.txt -c constraints-peers.txt --no-deps sinabs snntorch spikingjelly
 	@touch $@
 
+bench-events-peers: $(EVENTS_PEERS_STAMP)
+
+EVENTS_PEERS := aedat dv-processing event_stream evlib evt3 expelliarmus faery h5py hdf5plugin tonic
+
+$(EVENTS_PEERS_STAMP): constraints-events-peers.txt
+	$(call environment,$(EVENTS_PEERS_VENV))
+	$(EVENTS_PEERS_BIN)/python -m pip install -q -c constraints-events-peers.txt $(EVENTS_PEERS)
+	@touch $@
+
 # In the environment of the peers, if there is one; without it the peers are named as not installed.
 BENCH_STAMP := $(if $(wildcard $(PEERS_STAMP)),$(PEERS_STAMP),$(STAMP))
 
+# Event files are read by their peers in an environment of their own.
+ifeq ($(BENCH),events)
+BENCH_STAMP := $(STAMP)
+BENCH_PEERS := $(if $(wildcard $(EVENTS_PEERS_STAMP)),--peers $(EVENTS_PEERS_BIN)/python)
+endif
+
 bench: $(BENCH_STAMP)
 	@mkdir -p bench-results
-	$(dir $(BENCH_STAMP))bin/spikelab bench $(BENCH) --json $(BENCH_ARGS) > bench-results/$(BENCH).jsonl.tmp
+	$(dir $(BENCH_STAMP))bin/spikelab bench $(BENCH) --json $(BENCH_PEERS) $(BENCH_ARGS) > bench-results/$(BENCH).jsonl.tmp
 	@mv bench-results/$(BENCH).jsonl.tmp bench-results/$(BENCH).jsonl
 	@cat bench-results/$(BENCH).jsonl
 

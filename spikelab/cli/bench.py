@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from spikelab.bench.lines import Line
     from spikelab.bench.timing import Settings
 
-__all__ = ["accuracy", "app", "conv", "gpu", "neuron", "shd", "sparse"]
+__all__ = ["accuracy", "app", "conv", "events", "gpu", "neuron", "shd", "sparse"]
 
 app = typer.Typer(no_args_is_help=True, help="Measure speed and accuracy.")
 """Commands that measure."""
@@ -68,6 +69,34 @@ def sparse(rounds: Rounds = 15, threads: Threads = 2, only: Only = "", as_json: 
         from spikelab.bench.sparse import cases
 
         _print(cases(_settings(rounds, threads, only)), as_json)
+
+
+@app.command()
+def events(
+    rounds: Rounds = 15,
+    only: Only = "",
+    peers: Annotated[str, typer.Option(help="interpreter of the environment that make bench-events-peers made")] = "",
+    recording: Annotated[Path | None, typer.Option(help="of a camera, to be repeated; None is a bundled one")] = None,
+    count: Annotated[int, typer.Option(min=1000, help="events of each file")] = 10_000_000,
+    long_bytes: Annotated[int, typer.Option(min=0, help="size of the file that is streamed; 0 leaves it out")] = 2
+    * 10**9,
+    folder: Annotated[Path | None, typer.Option(help="for the files, for a while")] = None,
+    as_json: Json = False,
+) -> None:
+    """Event files of every format, read by ours and by the fastest readers; 2 GB of EVT3 streamed to frames."""
+    with speaking(as_json):
+        from spikelab.bench.event_recordings import RECORDING
+        from spikelab.bench.events import cases
+
+        lines = cases(
+            _settings(rounds, 2, only),
+            python=peers or sys.executable,
+            recording=recording or RECORDING,
+            count=count,
+            long_bytes=long_bytes,
+            folder=folder,
+        )
+        _print(lines, as_json)
 
 
 def _settings(rounds: int, threads: int, only: str) -> Settings:

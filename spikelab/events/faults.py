@@ -55,7 +55,10 @@ class Faults:
         """
         fault = problem if isinstance(problem, FormatError) else FormatError(self.path, problem, offset)
         if self.errors == "strict":
-            raise fault
+            try:
+                raise fault
+            finally:
+                del fault  # its trace holds this frame, so this frame must not hold it: both would keep all buffers
         self.count += 1
         self._first = self._first or fault
         return self.errors == "skip"

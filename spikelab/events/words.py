@@ -58,6 +58,8 @@ OUTSIDE: Final = 1
 BACK: Final = 2
 """Code: a time before that of the event before it. Codes from 3 are the kernel's own."""
 _PIECE = 1 << 20
+_AHEAD = 32
+"""Records that `resume` is given to look at, at least, unless the file ends before."""
 _ANY = 1 << 16
 
 
@@ -113,7 +115,7 @@ def decode(
         **problems,
     }
     out = np.zeros(BLOCK, EVENT)  # zeros: the bytes between the fields are given away, too
-    buffer = np.empty(_PIECE + record, np.uint8)
+    buffer = np.empty(_PIECE + (_AHEAD + 1) * record, np.uint8)
     kept = 0
     try:
         with _opened(path, contents) as file:
@@ -126,6 +128,8 @@ def decode(
                 end, place = filled + (size or 0), 0
                 while True:
                     if lost:
+                        if size and end - place < _AHEAD * record:
+                            break  # more bytes first, so that a place is not found for want of what speaks against it
                         sound = resume(buffer, place, end, state, lost)
                         faults.leave(sound - place)
                         place, lost = sound, lost if sound >= end else 0
