@@ -35,6 +35,7 @@ def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.Monke
     for line, text in parts:
         for slow, fast in FASTER.items():
             text = text.replace(slow, fast)
+        text = text.replace("datasets/recordings/", f"{README.parent.as_posix()}/datasets/recordings/")
         exec(compile("\n" * line + text, str(README), "exec"), names)
     assert {"net", "run", "layer", "frames"} <= set(names)
     assert names["run"].spikes["out"].any()
