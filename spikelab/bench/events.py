@@ -54,8 +54,9 @@ def cases(
     with tempfile.TemporaryDirectory(dir=folder) as name:
         yield from _files(settings, python, recording, count, Path(name))
         if long_bytes and settings.wants(CASE, REFERENCE):
-            path = Path(name) / "long.evt3.raw"
-            yield streamed(path, write_long_evt3(recording, path, long_bytes, count))
+            path, small = Path(name) / "long.evt3.raw", Path(name) / "short.evt3.raw"
+            few = write_long_evt3(recording, small, 1, min(count, _SMALL))
+            yield streamed(path, write_long_evt3(recording, path, long_bytes, count), (small, few))
 
 
 def _files(settings: Settings, python: str, recording: Path, count: int, folder: Path) -> Iterator[Line]:

@@ -109,7 +109,7 @@ def test_a_long_evt3_file_is_streamed_and_every_event_reaches_a_frame(tmp_path: 
     assert path.stat().st_size >= 400_000 and count % 20_000 == 0
     found = read(path)
     assert isinstance(found, Events) and len(found) == count
-    line = streamed(path, count)
+    line = streamed(path, count, (path, count))
     assert isinstance(line, Size) and line.counts["events"] == count and line.reference_bytes == 300_000_000
 
 
