@@ -43,7 +43,7 @@ def _main(path: str, count: int) -> None:
     from spikelab.events import bin_events, stream
 
     began, events, frames, total = time.perf_counter(), 0, 0, 0.0
-    for piece in stream(path, window="100 ms"):
+    for piece in stream(path, window="10 ms"):
         if len(piece):
             made = bin_events(piece, dt="10 ms", start_us=int(piece.t[0]))
             events, frames, total = events + len(piece), frames + len(made), total + float(made.sum())
