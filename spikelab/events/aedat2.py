@@ -72,7 +72,7 @@ class _Recording:
         state = fresh_state(shape, ordered, kernel.OWN_NUMBERS)
         state[kernel.RECORD], state[kernel.IS_DAVIS] = self.record, self.sensor.davis
         state[kernel.EDGE], state[kernel.TRIGGERS] = self.sensor.shape[0] - 1, triggers
-        state[kernel.CAREFUL] = self.faults.errors != "strict"
+        state[kernel.CAREFUL] = True
         problems = {
             kernel.JUMP: "found a time far ahead of the event before it, and behind it a record that does not fit; "
             "expected sorted times; the file is damaged",

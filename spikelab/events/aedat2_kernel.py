@@ -115,15 +115,16 @@ def _compiled(davis: bool, record: int) -> Any:
                 if careful and seen > 0 and t - _GAP > last and place + 2 * record <= end:
                     address = _address(data, place + record, record)
                     foreign = address >> 31 == 0 and address & 0x3FF != 0 if davis else address >> 16 != 0
-                    if foreign or _word(data, place + 2 * record - 4) < low:
+                    behind = low - _word(data, place + 2 * record - 4)
+                    if foreign or 0 < behind <= _HALF:  # more would be a wrap
                         code = JUMP
                         break
                 event = out[count]
                 event.t, event.x, event.y, event.p = t, x, y, p != 0
                 count += 1
                 last = t
-            # In a damaged file, what looks like an external input at a strange time may be anything.
-            if special == triggers or not careful or t < seen + _REACH:
+            # What looks like an external input at a strange time may be anything.
+            if special == triggers or not ordered or t < seen + _REACH:
                 epoch += 2 * _HALF if wraps else 0
                 seen = t
             place += record

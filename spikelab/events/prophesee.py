@@ -145,7 +145,7 @@ def evt_name(head: bytes) -> str | None:
     if not head.startswith(b"%"):
         return None
     header = Header(*_lines(head), 0)
-    return header.format[""].upper() or _NAMES.get(header.fields.get("evt", ""))
+    return header.format.get("", "").upper() or _NAMES.get(header.fields.get("evt", ""))
 
 
 def header_end(head: bytes) -> int:
@@ -238,7 +238,7 @@ def open_raw(
     if shape is not None and len(shape) != 2:
         raise ShapeError(f"{name}: found shape={shape!r}; expected (width, height); pass shape=(640, 480), say")
     header = Header.read(path)
-    found = header.format[""].upper() or _NAMES.get(header.fields.get("evt", ""))
+    found = header.format.get("", "").upper() or _NAMES.get(header.fields.get("evt", ""))
     if found != name:
         said = f"the format {found}" if found else "no line '% evt' or '% format'"
         raise FormatError(path, f"found {said} in the header; expected {name}; the file is foreign or damaged", 0)
