@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+from spikelab.bench import event_transforms
 from spikelab.bench.event_readers import OURS, Reader, race
 from spikelab.bench.event_recordings import FILES, RECORDING, EventFile, repeated, write_long_evt3
 from spikelab.bench.event_stream import CASE, REFERENCE, streamed
@@ -23,6 +24,7 @@ from spikelab.events import Events
 __all__ = ["cases"]
 
 _SMALL = 20_000
+_TRANSFORMED = 1_000_000
 """Events of the file that is read before."""
 _BESIDE = "EVT2"
 """What formats that no peer reads are compared with: our own reader, on the same events in this format."""
@@ -53,6 +55,7 @@ def cases(
     """
     with tempfile.TemporaryDirectory(dir=folder) as name:
         yield from _files(settings, python, recording, count, Path(name))
+        yield from event_transforms.cases(settings, repeated(recording, min(count, _TRANSFORMED)))
         if long_bytes and settings.wants(CASE, REFERENCE):
             path, small = Path(name) / "long.evt3.raw", Path(name) / "short.evt3.raw"
             few = write_long_evt3(recording, small, 1, min(count, _SMALL))
