@@ -92,6 +92,9 @@ class AdEx(NeuronModel):
         v_reset: [V] value of v after a spike.
         comparison: `">"` or `">="`.
 
+    Steps are of first order in dt: at high rates the times of spikes drift from those of the equations by many steps.
+    Make dt shorter until they stay where they are.
+
     Raises:
         UnitError: a parameter has the wrong unit or range.
         UnsupportedError: an unknown flag.
