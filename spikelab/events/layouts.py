@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikelab.errors import FormatError, ShapeError
-from spikelab.events import mat5, nmnist_set, rosbag1, shd, threshold_code
+from spikelab.events import nmnist_set, rosbag1, shd, threshold_code
 from spikelab.events.array import Events
+from spikelab.events.matlab_variables import read_variables
 from spikelab.events.recordings import Recordings
 
 __all__ = ["LAYOUTS", "Layout"]
@@ -101,7 +102,7 @@ def _from_npy(path: Path, columns: Sequence[str], shape: tuple[int, ...], unit_u
 
 
 def _from_mat(path: Path, shape: tuple[int, ...]) -> Events:
-    found = mat5.read(path)
+    found = read_variables(path)
     missing = {"ts", "x", "y", "pol"} - set(found)
     if missing:
         raise FormatError(path, f"found no {', '.join(sorted(missing))}; expected ts, x, y, pol, as in ASL-DVS")

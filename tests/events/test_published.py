@@ -415,12 +415,13 @@ def test_bags_are_those_of_importrosbag(tmp_path: Path) -> None:
 
 
 def test_damaged_bags_and_matlab_files_are_refused(tmp_path: Path) -> None:
-    from spikelab.events import mat5, rosbag1
+    from spikelab.events import rosbag1
+    from spikelab.events.matlab_variables import read_variables
 
     data = bag({"/dvs/events": make((240, 180))}, "lz4")
     rng, path = np.random.default_rng(0), tmp_path / "a.bag"
     matlab = mat({"ts": np.arange(50), "x": np.arange(50) % 7})
-    for whole, reader in ((data, lambda: rosbag1.read(path, "/dvs/events")), (matlab, lambda: mat5.read(path))):
+    for whole, reader in ((data, lambda: rosbag1.read(path, "/dvs/events")), (matlab, lambda: read_variables(path))):
         for k in range(150):
             damaged = bytearray(whole[: rng.integers(1, len(whole))] if k % 3 == 0 else whole)
             for place in rng.integers(0, len(damaged), k % 3):
