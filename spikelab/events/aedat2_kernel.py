@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 import numpy as np
-from numba import njit
 
+from spikelab.events.compiled import compiled, inlined
 from spikelab.events.words import BACK, HEIGHT, LAST, ORDERED, OUTSIDE, OWN, WIDTH
 
 __all__ = [
@@ -47,21 +47,21 @@ _GAP = 1_000_000
 _REACH = 1 << 28
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def _word(data: Any, place: int) -> Any:
     """Four bytes, big-endian. All numbers are int64: Numba would turn a sum of int64 and uint64 into a float."""
     high = np.int64(data[place]) << 24 | np.int64(data[place + 1]) << 16
     return high | np.int64(data[place + 2]) << 8 | np.int64(data[place + 3])
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def _address(data: Any, place: int, record: int) -> Any:
     if record == 6:
         return np.int64(data[place]) << 8 | np.int64(data[place + 1])
     return _word(data, place)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def _swapped(word: Any) -> Any:
     """A big-endian word that was read as a little-endian one."""
     return np.int64((word & 0xFF) << 24 | (word & 0xFF00) << 8 | (word >> 8) & 0xFF00 | word >> 24)
@@ -70,7 +70,7 @@ def _swapped(word: Any) -> Any:
 def _compiled(davis: bool, record: int) -> Any:
     """The kernel for one layout of addresses and one size of records: constants, so that the loop holds no choice."""
 
-    @njit(cache=True, nogil=True)
+    @compiled
     def records(data: Any, begin: int, end: int, state: Any, out: Any) -> tuple[int, int, int]:
         """Decode records of a big-endian address and a big-endian time."""
         edge, triggers = state[EDGE], state[TRIGGERS] != 0
@@ -142,7 +142,7 @@ DAVIS: Final = _compiled(davis=True, record=8)
 """Kernel for AEDAT 2 of a DAVIS."""
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def resume(data: Any, begin: int, end: int, state: Any, code: int) -> int:
     """Find the first place where the next four records (or those that are left) are sound and in order of time.
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 import numpy as np
-from numba import njit
 
+from spikelab.events.compiled import compiled
 from spikelab.events.words import BACK, HEIGHT, LAST, OFFSET, ORDERED, OUTSIDE, OWN, SIZE, WIDTH
 
 __all__ = ["CUT", "END", "HEAD", "OWN_NUMBERS", "PACKET", "SOURCE", "TIME", "next_packet", "packets", "resume"]
@@ -31,7 +31,7 @@ END: Final = 6
 _POLARITY = 1
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _number(data: Any, place: int, size: int) -> Any:
     """A signed little-endian integer of 2 or 4 bytes. All numbers are int64, else Numba would make floats of sums."""
     low = np.int64(data[place]) | np.int64(data[place + 1]) << 8
@@ -41,7 +41,7 @@ def _number(data: Any, place: int, size: int) -> Any:
     return (low ^ 0x80000000) - 0x80000000
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _is_head(data: Any, place: int) -> Any:
     """Whether this can be the header of a packet."""
     kind, source, size = _number(data, place, 2), _number(data, place + 2, 2), _number(data, place + 4, 4)
@@ -52,7 +52,7 @@ def _is_head(data: Any, place: int) -> Any:
     return min(kind, source, overflow, offset) >= 0 and size > offset and capacity >= number >= valid >= 0
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def next_packet(data: Any, begin: int, end: int, left: int) -> int:
     """Find the next place that is the header of a packet for all one can tell, or `end`.
 
@@ -72,7 +72,7 @@ def next_packet(data: Any, begin: int, end: int, left: int) -> int:
     return end
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _all_sound(data: Any, begin: int, number: int, state: Any) -> bool:
     """Whether all events of a packet lie on the sensor and in order of time."""
     last = 0
@@ -84,7 +84,7 @@ def _all_sound(data: Any, begin: int, number: int, state: Any) -> bool:
     return True
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def packets(data: Any, begin: int, end: int, state: Any, out: Any) -> tuple[int, int, int]:
     """Decode packets of polarity events, and pass over the others."""
     width, height, ordered, last = state[WIDTH], state[HEIGHT], state[ORDERED] != 0, state[LAST]
@@ -153,7 +153,7 @@ def packets(data: Any, begin: int, end: int, state: Any, out: Any) -> tuple[int,
     return place, count, code
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def resume(data: Any, begin: int, end: int, state: Any, code: int) -> int:
     """Go on at the next packet."""
     state[_LEFT] = state[_PASS] = 0

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 import numpy as np
-from numba import njit
 
+from spikelab.events.compiled import compiled
 from spikelab.events.words import HEIGHT, LAST, ORDERED, WIDTH
 
 __all__ = ["RAW", "sound"]
@@ -22,7 +22,7 @@ RAW: Final = np.dtype(
 """An event as it lies in the file: its polarity may be any byte."""
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def sound(events: Any, state: Any) -> int:
     """Count the events before the first one that is not sound.
 

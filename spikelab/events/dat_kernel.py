@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 import numpy as np
-from numba import njit
 
+from spikelab.events.compiled import compiled
 from spikelab.events.words import BACK, HEIGHT, LAST, ORDERED, OUTSIDE, OWN, WIDTH
 
 __all__ = ["LAYOUT", "OWN_NUMBERS", "POLARITY", "records", "resume"]
@@ -23,7 +23,7 @@ _HALF = 1 << 31
 _SOUND = 4  # records that must be sound where decoding goes on
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def records(data: Any, begin: int, end: int, state: Any, out: Any) -> tuple[int, int, int]:
     """Decode records of a time and a word."""
     layout, width, height, ordered = state[LAYOUT], state[WIDTH], state[HEIGHT], state[ORDERED] != 0
@@ -60,13 +60,13 @@ def records(data: Any, begin: int, end: int, state: Any, out: Any) -> tuple[int,
     return begin + 8 * count, count, code
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _word(data: Any, place: int) -> Any:
     low = np.int64(data[place]) | np.int64(data[place + 1]) << 8
     return low | np.int64(data[place + 2]) << 16 | np.int64(data[place + 3]) << 24
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def resume(data: Any, begin: int, end: int, state: Any, code: int) -> int:
     """Find the first byte where the next four records (or those that are left) are sound and in order of time."""
     for start in range(begin, end - 7):

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba import njit
-
+from spikelab.events.compiled import compiled
 from spikelab.events.words import HEIGHT, LAST, OUTSIDE, OWN, WIDTH
 
 __all__ = ["atis", "atis_resume", "dvs", "dvs_resume"]
@@ -14,7 +13,7 @@ _TIME = OWN  # sum of the times between events so far [us]
 _TRIAL = 4  # records that must be sound before decoding goes on behind damage
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def dvs(data: Any, begin: int, end: int, state: Any, out: Any) -> tuple[int, int, int]:
     """Decode type 1: a byte of time and polarity, x, y."""
     place, count, time = begin, 0, state[_TIME]
@@ -44,7 +43,7 @@ def dvs(data: Any, begin: int, end: int, state: Any, out: Any) -> tuple[int, int
     return place, count, code
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def atis(data: Any, begin: int, end: int, state: Any, out: Any) -> tuple[int, int, int]:
     """Decode type 2: a byte of time, polarity and kind, x, y. Exposure measurements are passed over."""
     place, count, time = begin, 0, state[_TIME]
@@ -75,7 +74,7 @@ def atis(data: Any, begin: int, end: int, state: Any, out: Any) -> tuple[int, in
     return place, count, code
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _sound(data: Any, place: int, end: int, state: Any, first_pause: int) -> bool:
     """Whether the next records, as far as they are there, lie within the sensor."""
     seen = 0
@@ -93,7 +92,7 @@ def _sound(data: Any, place: int, end: int, state: Any, first_pause: int) -> boo
     return True
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _resume(data: Any, begin: int, end: int, state: Any, first_pause: int) -> int:
     # Most often only a coordinate is damaged: the next record follows in its place.
     if _sound(data, begin + 4, end, state, first_pause):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 import numpy as np
-from numba import njit
 
+from spikelab.events.compiled import compiled
 from spikelab.events.evt2_kernel import higher
 from spikelab.events.prophesee import DROPPED, HIGH, TRIGGERS, UNKNOWN
 from spikelab.events.words import BACK, HEIGHT, LAST, ORDERED, OUTSIDE, WIDTH
@@ -20,7 +20,7 @@ _SOUND = 12  # words that must be sound behind the place where decoding goes on
 def _compiled(upper: int) -> tuple[Any, Any]:
     """Decoder and `resume` for words whose half with the type is the first (0) or the second (1) in the file."""
 
-    @njit(cache=True, nogil=True)
+    @compiled
     def words(data: Any, begin: int, end: int, state: Any, out: Any) -> tuple[int, int, int]:
         """Decode words of 8 bytes."""
         triggers, width, height, ordered = state[TRIGGERS] != 0, state[WIDTH], state[HEIGHT], state[ORDERED] != 0
@@ -74,7 +74,7 @@ def _compiled(upper: int) -> tuple[Any, Any]:
         state[HIGH], state[LAST] = high, last
         return begin + 8 * k, count, code
 
-    @njit(cache=True, nogil=True)
+    @compiled
     def resume(data: Any, begin: int, end: int, state: Any, code: int) -> int:
         """Find the next TIME_HIGH, at any byte, with sound words behind it; a wrong word alone is lost alone."""
         if code == OUTSIDE or (code == BACK and state[HIGH] == state[LAST] >> 6):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from spikelab.events.compiled import compiled, inlined
 from spikelab.events.prophesee import DROPPED, HIGH, TRIGGERS, UNKNOWN
 from spikelab.events.words import BACK, HEIGHT, LAST, ORDERED, OUTSIDE, WIDTH
 
@@ -16,7 +16,7 @@ _RANGE = 1 << 28
 _SOUND = 16  # words that must be sound behind the place where decoding goes on
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def higher(high: Any, new: Any) -> Any:
     """TIME_HIGH with its wraps undone: `new` (28 bits) after `high`, which is `BEFORE` at the start."""
     if high < 0:
@@ -26,7 +26,7 @@ def higher(high: Any, new: Any) -> Any:
     return high & ~(_RANGE - 1) | new
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def words(data: Any, begin: int, end: int, state: Any, out: Any) -> tuple[int, int, int]:
     """Decode words of 4 bytes."""
     triggers, width, height, ordered = state[TRIGGERS] != 0, state[WIDTH], state[HEIGHT], state[ORDERED] != 0
@@ -68,13 +68,13 @@ def words(data: Any, begin: int, end: int, state: Any, out: Any) -> tuple[int, i
     return begin + 4 * k, count, code
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _word(data: Any, place: int) -> Any:
     low = np.int64(data[place]) | np.int64(data[place + 1]) << 8
     return low | np.int64(data[place + 2]) << 16 | np.int64(data[place + 3]) << 24
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def resume(data: Any, begin: int, end: int, state: Any, code: int) -> int:
     """Find the next TIME_HIGH, at any byte, with sound words behind it; an event that is wrong alone is lost alone."""
     if code == OUTSIDE:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from spikelab.events.compiled import compiled, inlined
 from spikelab.events.prophesee import DROPPED, HIGH, TRIGGERS, UNKNOWN
 from spikelab.events.words import BACK, HEIGHT, LAST, ORDERED, OUTSIDE, WIDTH
 
@@ -23,7 +23,7 @@ _KNOWN = np.array([1, 0, 1, 1, 1, 1, 1, 1, 1, 0, 1, 0, 0, 0, 1, 1], np.bool_)
 _SOUND = 32  # words that must be sound behind the place where decoding goes on
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def _higher(high: Any, new: Any) -> Any:
     if high < 0:
         return new
@@ -32,7 +32,7 @@ def _higher(high: Any, new: Any) -> Any:
     return high & ~4095 | new
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def words(data: Any, begin: int, end: int, state: Any, out: Any) -> tuple[int, int, int]:
     """Decode words of 2 bytes.
 
@@ -122,12 +122,12 @@ def words(data: Any, begin: int, end: int, state: Any, out: Any) -> tuple[int, i
     return begin + 2 * k, count, code
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _word(data: Any, place: int) -> Any:
     return np.int64(data[place]) | np.int64(data[place + 1]) << 8
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _passed(data: Any, place: int, end: int, state: Any, code: int) -> int:
     """Pass over the words for which a row is outside, or a time too early, up to one that may end that."""
     while place + 2 <= end and (code == BACK or state[_ROW] > state[HEIGHT]):
@@ -147,7 +147,7 @@ def _passed(data: Any, place: int, end: int, state: Any, code: int) -> int:
     return place
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def resume(data: Any, begin: int, end: int, state: Any, code: int) -> int:
     """Find the next TIME_HIGH, at any byte, with sound words behind it; an event that is wrong alone is lost alone.
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba import njit
+from spikelab.events.compiled import compiled
 
 __all__ = ["blosclz", "lzf", "unshuffle"]
 
 _FAR = 8191  # BloscLZ: a distance from here on takes two further bytes
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def lzf(data: Any, out: Any) -> int:
     """Unpack LZF; the number of bytes, or -1 where the stream is damaged."""
     place, made, size, most = 0, 0, len(data), len(out)
@@ -49,7 +49,7 @@ def lzf(data: Any, out: Any) -> int:
     return made
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def blosclz(data: Any, out: Any) -> int:
     """Unpack BloscLZ; the number of bytes, or -1 where the stream is damaged."""
     place, made, size, most = 0, 0, len(data), len(out)
@@ -97,7 +97,7 @@ def blosclz(data: Any, out: Any) -> int:
     return made
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def unshuffle(data: Any, width: int, out: Any) -> None:
     """Put bytes together that belong to a value: the first of all values came first, then the second, and so on."""
     count = len(data) // width

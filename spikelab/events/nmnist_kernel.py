@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba import njit
-
+from spikelab.events.compiled import compiled
 from spikelab.events.words import BACK, HEIGHT, LAST, ORDERED, OUTSIDE, OWN, WIDTH
 
 __all__ = ["records", "resume"]
@@ -13,7 +12,7 @@ __all__ = ["records", "resume"]
 _SHIFT = OWN  # time that the overflow records have added
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def records(data: Any, begin: int, end: int, state: Any, out: Any) -> tuple[int, int, int]:
     """Decode records of 5 bytes."""
     place, count, last = begin, 0, state[LAST]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from spikelab.events.compiled import compiled
 from spikelab.events.words import BACK, HEIGHT, LAST, ORDERED, OUTSIDE, OWN, WIDTH
 
 __all__ = ["LINE", "OWN_STATE", "events", "resume"]
@@ -22,7 +22,7 @@ _HALF = 5 * 10**18  # of 10**19
 _LATEST = 1 << 62
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _number(data: Any, place: int, end: int) -> tuple[int, int, int, bool, bool]:
     """Read a decimal number: place behind it, mantissa, power of ten, whether digits were cut, whether it is one."""
     negative = False
@@ -63,13 +63,13 @@ def _number(data: Any, place: int, end: int) -> tuple[int, int, int, bool, bool]
     return place, -mantissa if negative else mantissa, power, cut, sound
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _between(byte: int) -> bool:
     """Whether a byte ends a number: space, tab, comma or the end of a line."""
     return byte == 32 or byte == 10 or byte == 9 or byte == 44 or byte == 13
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _rounded(mantissa: int, power: int, cut: bool) -> tuple[int, bool]:
     """Nearest whole number (half to even), and whether it was whole; `_LATEST` where it is too large."""
     size = abs(mantissa)
@@ -91,7 +91,7 @@ def _rounded(mantissa: int, power: int, cut: bool) -> tuple[int, bool]:
     return (whole if mantissa >= 0 else -whole), rest == 0 and not cut
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def events(data: Any, begin: int, end: int, state: Any, out: Any) -> tuple[int, int, int]:
     """Decode lines of four numbers; empty lines and those that begin with # or % are passed over."""
     place, count, last, code = begin, 0, state[LAST], 0
@@ -161,7 +161,7 @@ def events(data: Any, begin: int, end: int, state: Any, out: Any) -> tuple[int, 
     return place, count, code
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _end_of_line(data: Any, begin: int, end: int) -> int:
     while begin < end and data[begin] != 10:
         begin += 1

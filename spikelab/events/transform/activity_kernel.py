@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba import njit
+from spikelab.events.compiled import compiled
 
 __all__ = ["decimated", "rested", "supported"]
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def supported(events: Any, window: int, row: int, last: Any, mask: Any) -> None:
     """Mark events that one of the four pixels beside theirs supports.
 
@@ -28,7 +28,7 @@ def supported(events: Any, window: int, row: int, last: Any, mask: Any) -> None:
         )
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def rested(events: Any, period: int, row: int, extend: bool, last: Any, mask: Any) -> None:
     """Mark events that come more than `period` after the event before of their pixel (kept or, with `extend`, any)."""
     for i in range(len(events)):
@@ -40,7 +40,7 @@ def rested(events: Any, period: int, row: int, extend: bool, last: Any, mask: An
             last[here] = event.t
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def decimated(events: Any, n: int, row: int, seen: Any, mask: Any) -> None:
     """Mark every n-th event of each pixel."""
     for i in range(len(events)):

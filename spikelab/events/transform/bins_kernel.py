@@ -8,14 +8,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from spikelab.events.compiled import compiled
 
 __all__ = ["count"]
 
 _BLOCK = 512
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def count(events: Any, first: Any, stop: Any, row: int, plane: int, counts: Any, one: Any) -> bool:
     """Add `one` to the cell of each event: slice k, from `first[k]` to `stop[k]`, is counted in `counts[k]`.
 

@@ -6,12 +6,13 @@ from math import exp
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from spikelab.events.compiled import compiled
 
 __all__ = ["averages", "decays"]
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def decays(events: Any, first: Any, edges: Any, tau: float, row: int, plane: int, state: Any, surfaces: Any) -> None:
     """Write exp(-(end of step - last event) / tau) for each step and cell.
 
@@ -37,7 +38,7 @@ def decays(events: Any, first: Any, edges: Any, tau: float, row: int, plane: int
             cells[j] = state[j] * factor
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def averages(
     events: Any, order: Any, first: Any, radius: int, window: int, tau: float, linear: bool, surfaces: Any
 ) -> None:

@@ -9,14 +9,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from spikelab.events.compiled import compiled
 
 __all__ = ["interpolate"]
 
 _BLOCK = 512
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _first(events: Any, start: int, scale: float, span: float, place: float) -> int:
     """First event at or behind a place."""
     low, high = 0, len(events)
@@ -29,7 +30,7 @@ def _first(events: Any, start: int, scale: float, span: float, place: float) -> 
     return low
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _add(
     events: Any, start: int, scale: float, span: float, row: int, signs: Any, k: int, at: Any, later: Any, cells: Any
 ) -> None:
@@ -51,7 +52,7 @@ def _add(
             cells[cell[j]] += share[j]
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def interpolate(events: Any, start: int, scale: float, span: float, row: int, signs: Any, grid: Any) -> None:
     """Share each event between the bin before it and the bin behind it; `signs` are those of OFF and ON.
 
