@@ -111,6 +111,7 @@ def test_a_long_evt3_file_is_streamed_and_every_event_reaches_a_frame(tmp_path: 
     assert isinstance(found, Events) and len(found) == count
     line = streamed(path, count, (path, count))
     assert isinstance(line, Size) and line.counts["events"] == count and line.reference_bytes == 300_000_000
+    assert line.ours_bytes < 300_000_000, "a process that streams loads too much: torch, say"
 
 
 def test_a_choice_makes_only_what_it_needs(tmp_path: Path) -> None:

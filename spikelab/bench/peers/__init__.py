@@ -7,9 +7,11 @@ they mean by a leaky neuron differs (order of reset and decay, decay of the rese
 from __future__ import annotations
 
 import importlib
+from typing import TYPE_CHECKING
 
-from spikelab.bench.tasks import ConvTask, NeuronTask, Task
-from spikelab.bench.timing import Reference, Settings
+if TYPE_CHECKING:
+    from spikelab.bench.tasks import Task
+    from spikelab.bench.timing import Reference, Settings
 
 __all__ = ["PEERS", "peers"]
 
@@ -27,9 +29,15 @@ def peers(task: Task, settings: Settings) -> list[Reference]:
     """One reference per peer for a task.
 
     Example:
+        >>> from spikelab.bench.tasks import NeuronTask
+        >>> from spikelab.bench.timing import Settings
         >>> [r.name for r in peers(NeuronTask.sized(2, 2, 2), Settings())]
         ['norse', 'snntorch', 'spikingjelly', 'sinabs', 'spyx']
     """
+    # Here, since these load torch, and the memory of event readers is measured without it.
+    from spikelab.bench.tasks import ConvTask, NeuronTask
+    from spikelab.bench.timing import Reference
+
     kind = "neuron" if isinstance(task, NeuronTask) else "conv" if isinstance(task, ConvTask) else "shd"
 
     def reference(name: str, needs: tuple[str, ...]) -> Reference:
