@@ -212,7 +212,7 @@ def test_advice_of_the_commands(model: Path, inputs: Path, tmp_path: Path) -> No
     out = tmp_path / "o.npz"
     for arguments, words in (
         (("energy", model, "--input", inputs, "--costs", "b.py"), "your own PATH.toml"),
-        (("events", "info", inputs), "found arrays of NumPy (.npz); expected a recording"),
+        (("events", "info", inputs), "found the arrays x; expected t, x, y, p"),
         (("export", model, "--output", tmp_path), "is a folder; expected the name of a file; add one"),
         (("run", model, "--input", inputs, "--output", out, "--mode", "fast"), "--mode: found 'fast' with --on float"),
         (("demo", "--data", "nope", "--output", tmp_path / "new"), "nope"),
