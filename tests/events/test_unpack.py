@@ -37,7 +37,7 @@ def tarred(files: dict[str, bytes], link: str = "") -> bytes:
 FILES = {"a/one.bin": b"1", "a/b/two.bin": b"2" * 5000, "__MACOSX/a/one.bin": b"junk"}
 
 
-@pytest.mark.parametrize(("name", "data"), [("x.zip", zipped(FILES)), ("x.tar.gz", tarred(FILES))])
+@pytest.mark.parametrize(("name", "data"), [("x.zip", zipped(FILES)), ("x.tar.gz", tarred(FILES))], ids=["zip", "tar"])
 def test_archives_are_unpacked(name: str, data: bytes, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(data)
     unpack(tmp_path / name, tmp_path / "out")
@@ -70,6 +70,7 @@ def test_a_single_packed_file(tmp_path: Path) -> None:
         ("x.zip", b"", "cannot be unpacked"),
         ("x.rar", b"Rar!", "expected an end of"),
     ],
+    ids=["above", "absolute", "link", "cut zip", "cut tar", "empty", "foreign"],  # packed bytes hold the time
 )
 def test_what_is_unsafe_or_damaged_leaves_nothing(name: str, data: bytes, said: str, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
