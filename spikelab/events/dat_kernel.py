@@ -7,6 +7,7 @@ from typing import Any, Final
 import numpy as np
 
 from spikelab.events.compiled import compiled
+from spikelab.events.prophesee_kernel import word32
 from spikelab.events.words import BACK, HEIGHT, LAST, ORDERED, OUTSIDE, OWN, WIDTH
 
 __all__ = ["LAYOUT", "OWN_NUMBERS", "POLARITY", "records", "resume"]
@@ -61,18 +62,12 @@ def records(data: Any, begin: int, end: int, state: Any, out: Any) -> tuple[int,
 
 
 @compiled
-def _word(data: Any, place: int) -> Any:
-    low = np.int64(data[place]) | np.int64(data[place + 1]) << 8
-    return low | np.int64(data[place + 2]) << 16 | np.int64(data[place + 3]) << 24
-
-
-@compiled
 def resume(data: Any, begin: int, end: int, state: Any, code: int) -> int:
     """Find the first byte where the next four records (or those that are left) are sound and in order of time."""
     for start in range(begin, end - 7):
         previous, sound = state[LAST] if state[ORDERED] else np.int64(-1), True
         for place in range(start, min(start + 8 * _SOUND, end - 7), 8):
-            t, word = state[_EPOCH] + _word(data, place), _word(data, place + 4)
+            t, word = state[_EPOCH] + word32(data, place), word32(data, place + 4)
             if t < state[_SEEN] - _HALF:
                 t += 2 * _HALF
             if state[LAYOUT] == 2:

@@ -8,6 +8,7 @@ import numpy as np
 
 from spikelab.events.compiled import compiled, inlined
 from spikelab.events.prophesee import DROPPED, HIGH, TRIGGERS, UNKNOWN
+from spikelab.events.prophesee_kernel import word32
 from spikelab.events.words import BACK, HEIGHT, LAST, ORDERED, OUTSIDE, WIDTH
 
 __all__ = ["higher", "resume", "words"]
@@ -69,17 +70,11 @@ def words(data: Any, begin: int, end: int, state: Any, out: Any) -> tuple[int, i
 
 
 @compiled
-def _word(data: Any, place: int) -> Any:
-    low = np.int64(data[place]) | np.int64(data[place + 1]) << 8
-    return low | np.int64(data[place + 2]) << 16 | np.int64(data[place + 3]) << 24
-
-
-@compiled
 def resume(data: Any, begin: int, end: int, state: Any, code: int) -> int:
     """Find the next TIME_HIGH, at any byte, with sound words behind it; an event that is wrong alone is lost alone."""
     if code == OUTSIDE:
         while begin + 4 <= end:
-            word = _word(data, begin)
+            word = word32(data, begin)
             if word >> 28 > 1 or ((word >> 11 & 2047) < state[WIDTH] and (word & 2047) < state[HEIGHT]):
                 break
             begin += 4
@@ -87,12 +82,12 @@ def resume(data: Any, begin: int, end: int, state: Any, code: int) -> int:
     if code == BACK and state[HIGH] == state[LAST] >> 6:
         return begin
     for start in range(begin, end - 4 * _SOUND + 1):
-        word = _word(data, start)
+        word = word32(data, start)
         if word >> 28 != 8 or (code == BACK and higher(state[HIGH], word & _RANGE - 1) < state[LAST] >> 6):
             continue
         sound = True
         for place in range(start + 4, start + 4 * _SOUND, 4):
-            word = _word(data, place)
+            word = word32(data, place)
             kind = word >> 28
             if kind < 2:
                 sound = (word >> 11 & 2047) < state[WIDTH] and (word & 2047) < state[HEIGHT]

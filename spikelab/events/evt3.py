@@ -56,7 +56,7 @@ def write(events: Events, path: str | PathLike[str]) -> None:
         >>> from spikelab.events import read
         >>> one = Events.from_columns(t=[5, 1 << 30], x=[3, 0], y=[4, 0], p=[0, 1], shape=(34, 34))
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     write(one, f"{folder}/a.raw", )
+        ...     write(one, f"{folder}/a.raw")
         ...     read(f"{folder}/a.raw").equals(one)
         True
     """

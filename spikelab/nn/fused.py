@@ -163,10 +163,8 @@ class Layout(NamedTuple):
         """State variables as one tensor [states, B, *shape] in memory order."""
         made = self.empty(len(state))
         rows = made.numpy()
-        for k, v in enumerate(
-            state
-        ):  # by NumPy: torch would wake its threads, and they would stand in the kernel's way
-            rows[k] = v.detach().numpy()
+        for k, v in enumerate(state):
+            rows[k] = v.detach().numpy()  # by NumPy: the threads that torch would wake stand in the kernel's way
         return made
 
     def summed(self, k: Kernel, arrays: Sequence[Tensor], gc: np.ndarray[Any, Any]) -> list[Tensor | None]:
@@ -289,7 +287,6 @@ class _Neuron(torch.autograd.Function):
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         ctx.key, ctx.every, ctx.scalars, ctx.ports, ctx.arrays, *tensors = inputs
         used = tensors if ctx.every == AGAIN else tensors[: ctx.ports + ctx.arrays]
-        ctx.states = len(tensors) - ctx.ports - ctx.arrays
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(*used, output[2])
         ctx.mark_non_differentiable(output[2])

@@ -45,8 +45,6 @@ def test_times_are_stretched_to_whole_periods() -> None:
 
 @pytest.mark.parametrize("one", FILES, ids=lambda one: one.title)
 def test_every_file_of_the_benchmark_holds_the_same_events(one: EventFile, events: Events, tmp_path: Path) -> None:
-    if one.format not in files.FORMATS:
-        pytest.skip(f"{one.format} is not there")
     few = Events(events.array[290_000:], events.shape)
     found = read(one.make(few, tmp_path, "few"))
     fitted = one.fitted(Events(few.array[: int(len(few) * one.share)], few.shape))
@@ -102,7 +100,6 @@ def test_slow_peers_sit_out(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [len(taken) for taken in found] == [8, 8, 8, 3]
 
 
-@pytest.mark.skipif("evt3" not in files.FORMATS, reason="there is no EVT3 yet")
 def test_a_long_evt3_file_is_streamed_and_every_event_reaches_a_frame(tmp_path: Path) -> None:
     path = tmp_path / "long.raw"
     count = write_long_evt3(RECORDING, path, 400_000, 20_000)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from spikelab.errors import FormatError, ShapeError
-from spikelab.events import FORMATS, Events, detect, extras, info, read, stream
+from spikelab.events import Events, detect, extras, info, read, stream
 
 
 def whole(path: Path, **options: Any) -> Events:
@@ -49,7 +49,6 @@ def libcaer(*events: tuple[int, int, int, int]) -> bytes:
     return b"".join(struct.pack("<II", 1 | p << 1 | y << 2 | x << 17, t) for t, x, y, p in events)
 
 
-@pytest.mark.skipif("evt3" not in FORMATS, reason="EVT3 is not read")
 @pytest.mark.parametrize(
     ("name", "raw"),
     [
