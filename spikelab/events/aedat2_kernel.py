@@ -7,6 +7,7 @@ from typing import Any, Final
 import numpy as np
 
 from spikelab.events.compiled import compiled, inlined
+from spikelab.events.event_kernel import put
 from spikelab.events.words import BACK, HEIGHT, LAST, ORDERED, OUTSIDE, OWN, WIDTH
 
 __all__ = [
@@ -119,8 +120,7 @@ def _compiled(davis: bool, record: int) -> Any:
                     if foreign or 0 < behind <= _HALF:  # more would be a wrap
                         code = JUMP
                         break
-                event = out[count]
-                event.t, event.x, event.y, event.p = t, x, y, p != 0
+                put(out, count, t, x, y, p != 0)
                 count += 1
                 last = t
             # What looks like an external input at a strange time may be anything.

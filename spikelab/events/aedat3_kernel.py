@@ -7,6 +7,7 @@ from typing import Any, Final
 import numpy as np
 
 from spikelab.events.compiled import compiled
+from spikelab.events.event_kernel import put
 from spikelab.events.words import BACK, HEIGHT, LAST, OFFSET, ORDERED, OUTSIDE, OWN, SIZE, WIDTH
 
 __all__ = ["CUT", "END", "HEAD", "OWN_NUMBERS", "PACKET", "SOURCE", "TIME", "next_packet", "packets", "resume"]
@@ -112,8 +113,7 @@ def packets(data: Any, begin: int, end: int, state: Any, out: Any) -> tuple[int,
                     code = BACK
                 if code:
                     break
-                event = out[count]
-                event.t, event.x, event.y, event.p = t, x, y, address & 2 != 0
+                put(out, count, t, x, y, address & 2 != 0)
                 last = t
                 count += 1
             state[_LEFT] -= done

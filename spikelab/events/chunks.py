@@ -2,31 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spikelab.events.array import EVENT, Events, trusted
 from spikelab.events.source import BLOCK, Source
+from spikelab.memory import take
 
 __all__ = ["by_count", "by_window", "collect", "shape_of"]
+
+_BLOCK = BLOCK * EVENT.itemsize
 
 
 def collect(source: Source, sort: bool = False) -> Events:
     """Take all events. Peak memory is that of the result and one block.
 
     A source may have `most`, the largest number of events that it can hold: memory for so many is then set aside at
-    once, which costs nothing until it is used, and is faster than memory that grows.
+    once, which costs nothing until it is used.
     """
-    array, count = np.empty(getattr(source, "most", 0), EVENT), 0
-    for block in source.blocks():
-        if count + len(block) > len(array):
-            # The allocator moves pages, not bytes; what is added comes as zeros.
-            array.resize(max(count + len(block), count + min(max(count // 4, BLOCK), 1 << 22)), refcheck=False)
-        _raw(array[count : count + len(block)])[:] = _raw(block)
-        count += len(block)
-    array.resize(count, refcheck=False)
+    memory, size = take(getattr(source, "most", 0) * EVENT.itemsize), 0
+    blocks = source.blocks()
+    block = next(blocks, None)
+    while block is not None:
+        if size + block.nbytes > len(memory.content):
+            memory.grow(max(size + block.nbytes, size + min(max(size // 4, _BLOCK), 1 << 26)))
+        there = memory.content[size : size + block.nbytes]
+        if block.ctypes.data != there.ctypes.data:
+            there[:] = _raw(block)
+        size += block.nbytes
+        room = memory.content[size:]
+        room = room[: len(room) - len(room) % EVENT.itemsize].view(EVENT)
+        try:
+            block = blocks.send(room if len(room) >= BLOCK else None) if isinstance(blocks, Generator) else next(blocks)
+        except StopIteration:
+            break
+    array = memory.lend(size).view(EVENT)
     if sort:
         array = array[np.argsort(array["t"], kind="stable")]
     return trusted(array, source.shape or _seen(array))

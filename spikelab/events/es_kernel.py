@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from spikelab.events.compiled import compiled
+from spikelab.events.event_kernel import put
 from spikelab.events.words import HEIGHT, LAST, OUTSIDE, OWN, WIDTH
 
 __all__ = ["atis", "atis_resume", "dvs", "dvs_resume"]
@@ -33,13 +34,12 @@ def dvs(data: Any, begin: int, end: int, state: Any, out: Any) -> tuple[int, int
             code = OUTSIDE
             break
         time += head >> 1
-        event = out[count]
-        event.t, event.x, event.y, event.p = time, x, y, head & 1 != 0
+        put(out, count, time, x, y, head & 1 != 0)
         count += 1
         place += 5
     state[_TIME] = time
     if count:
-        state[LAST] = out[count - 1].t
+        state[LAST] = out[count - 1, 0]
     return place, count, code
 
 
@@ -64,13 +64,12 @@ def atis(data: Any, begin: int, end: int, state: Any, out: Any) -> tuple[int, in
             break
         time += head >> 2
         if not head & 1:
-            event = out[count]
-            event.t, event.x, event.y, event.p = time, x, y, head & 2 != 0
+            put(out, count, time, x, y, head & 2 != 0)
             count += 1
         place += 5
     state[_TIME] = time
     if count:
-        state[LAST] = out[count - 1].t
+        state[LAST] = out[count - 1, 0]
     return place, count, code
 
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 import numpy as np
 
 from spikelab.events.compiled import compiled
+from spikelab.events.event_kernel import put
 from spikelab.events.evt2_kernel import higher
 from spikelab.events.prophesee import DROPPED, HIGH, TRIGGERS, UNKNOWN
 from spikelab.events.words import BACK, HEIGHT, LAST, ORDERED, OUTSIDE, WIDTH
@@ -55,8 +56,7 @@ def _compiled(upper: int) -> tuple[Any, Any]:
                             bits >>= 4
                             x += 4
                         if bits & 1:
-                            event = out[count]
-                            event.t, event.x, event.y, event.p = t, x, y, kind == 1
+                            put(out, count, t, x, y, kind == 1)
                             count += 1
                         bits >>= 1
                         x += 1
@@ -64,8 +64,7 @@ def _compiled(upper: int) -> tuple[Any, Any]:
                 high = higher(high, word & _RANGE - 1)
             elif kind == 10:
                 if triggers and high >= 0:
-                    event = out[count]
-                    event.t, event.x, event.y, event.p = high << 6 | word >> 22 & 63, word >> 8 & 31, 0, word & 1 == 1
+                    put(out, count, high << 6 | word >> 22 & 63, word >> 8 & 31, 0, word & 1 == 1)
                     count += 1
             elif kind < 14:
                 code = UNKNOWN

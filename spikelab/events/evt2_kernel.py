@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from spikelab.events.compiled import compiled, inlined
+from spikelab.events.event_kernel import put
 from spikelab.events.prophesee import DROPPED, HIGH, TRIGGERS, UNKNOWN
 from spikelab.events.prophesee_kernel import word32
 from spikelab.events.words import BACK, HEIGHT, LAST, ORDERED, OUTSIDE, WIDTH
@@ -14,6 +15,7 @@ from spikelab.events.words import BACK, HEIGHT, LAST, ORDERED, OUTSIDE, WIDTH
 __all__ = ["higher", "resume", "words"]
 
 _RANGE = 1 << 28
+_FIRST, _END = -(1 << 63), (1 << 63) - 1
 _SOUND = 16  # words that must be sound behind the place where decoding goes on
 
 
@@ -31,7 +33,9 @@ def higher(high: Any, new: Any) -> Any:
 def words(data: Any, begin: int, end: int, state: Any, out: Any) -> tuple[int, int, int]:
     """Decode words of 4 bytes."""
     triggers, width, height, ordered = state[TRIGGERS] != 0, state[WIDTH], state[HEIGHT], state[ORDERED] != 0
-    high, last = state[HIGH], state[LAST]
+    high, floor = state[HIGH], state[LAST] if ordered else np.int64(_FIRST)
+    if triggers:
+        floor, ordered = np.int64(_END), False  # so that no event passes
     all_words = data[begin : begin + (end - begin) // 4 * 4].view(np.uint32)
     count, code, most, k = 0, 0, len(out), 0
     base = high << 6
@@ -39,25 +43,21 @@ def words(data: Any, begin: int, end: int, state: Any, out: Any) -> tuple[int, i
         word = np.int64(all_words[k])
         kind = word >> 28
         if kind < 2 and high >= 0:
-            if not triggers:
-                t, x, y = base | word >> 22 & 63, word >> 11 & 2047, word & 2047
-                if x >= width or y >= height:
-                    code = OUTSIDE
+            t, x, y = base | word >> 22 & 63, word >> 11 & 2047, word & 2047
+            if (x >= width) | (y >= height) | (t < floor):
+                if not triggers:
+                    code = OUTSIDE if x >= width or y >= height else BACK
                     break
-                if t < last and ordered:
-                    code = BACK
-                    break
-                event = out[count]
-                event.t, event.x, event.y, event.p = t, x, y, kind == 1
+            else:
+                put(out, count, t, x, y, kind)
                 count += 1
-                last = t
+                floor = t if ordered else floor
         elif kind == 8:
             high = higher(high, word & _RANGE - 1)
             base = high << 6
         elif kind == 10:
             if triggers and high >= 0:
-                event = out[count]
-                event.t, event.x, event.y, event.p = base | word >> 22 & 63, word >> 8 & 31, 0, word & 1 == 1
+                put(out, count, base | word >> 22 & 63, word >> 8 & 31, 0, word & 1)
                 count += 1
         elif kind < 2:
             state[DROPPED] += 1
@@ -65,7 +65,8 @@ def words(data: Any, begin: int, end: int, state: Any, out: Any) -> tuple[int, i
             code = UNKNOWN
             break
         k += 1
-    state[HIGH], state[LAST] = high, last
+    state[HIGH] = high
+    state[LAST] = floor if ordered else state[LAST]
     return begin + 4 * k, count, code
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from spikelab.events.compiled import compiled, inlined
+from spikelab.events.event_kernel import put
 from spikelab.events.prophesee import DROPPED, HIGH, TRIGGERS, UNKNOWN
 from spikelab.events.words import BACK, HEIGHT, LAST, ORDERED, OUTSIDE, WIDTH
 
@@ -71,8 +72,7 @@ def words(data: Any, begin: int, end: int, state: Any, out: Any) -> tuple[int, i
                             code = OUTSIDE if x >= width or row >= height else BACK
                             break
                 else:
-                    event = out[count]
-                    event.t, event.x, event.y, event.p = t, x, row, word & 2048 != 0
+                    put(out, count, t, x, row, word & 2048 != 0)
                     count += 1
                     floor = t if ordered else floor
         elif kind == 8:
@@ -101,16 +101,14 @@ def words(data: Any, begin: int, end: int, state: Any, out: Any) -> tuple[int, i
                     code = BACK
                     break
                 while bits:
-                    event = out[count]
-                    event.t, event.x, event.y, event.p = t, x, row, on
+                    put(out, count, t, x, row, on)
                     count += bits & 1
                     bits >>= 1
                     x += 1
                 floor = t if ordered else floor
         elif kind == 10:
             if triggers and high >= 0:
-                event = out[count]
-                event.t, event.x, event.y, event.p = t, word >> 8 & 15, 0, word & 1 == 1
+                put(out, count, t, word >> 8 & 15, 0, word & 1 == 1)
                 count += 1
         elif not _KNOWN[kind]:
             code = UNKNOWN

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from spikelab.events.compiled import compiled
+from spikelab.events.event_kernel import put
 from spikelab.events.words import BACK, HEIGHT, LAST, ORDERED, OUTSIDE, OWN, WIDTH
 
 __all__ = ["records", "resume"]
@@ -29,8 +30,7 @@ def records(data: Any, begin: int, end: int, state: Any, out: Any) -> tuple[int,
             if t < last and state[ORDERED]:
                 code = BACK
                 break
-            event = out[count]
-            event.t, event.x, event.y, event.p = t, x, y, data[place + 2] >> 7 != 0
+            put(out, count, t, x, y, data[place + 2] >> 7 != 0)
             last = t
             count += 1
         place += 5

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from spikelab.events.compiled import compiled
+from spikelab.events.event_kernel import put
 from spikelab.events.words import BACK, HEIGHT, LAST, ORDERED, OUTSIDE, OWN, WIDTH
 
 __all__ = ["LINE", "OWN_STATE", "events", "resume"]
@@ -152,8 +153,7 @@ def events(data: Any, begin: int, end: int, state: Any, out: Any) -> tuple[int, 
             code = BACK
         if code:
             break
-        event = out[count]
-        event.t, event.x, event.y, event.p = t, x, y, p > 0
+        put(out, count, t, x, y, p > 0)
         last = t
         count += 1
         place = here + 1

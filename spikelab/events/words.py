@@ -1,15 +1,15 @@
 """Formats that are a run of small records: a compiled kernel turns bytes into events, this file feeds it.
 
 A kernel is one Numba function `kernel(data, begin, end, state, out) -> (place, count, code)`. It decodes whole
-records of `data[begin:end]` into `out` and stops at the first byte that it cannot use: because no whole record
-is left or `out` is full (code 0), or at a fault (a code above 0). `state` is an int64 array that carries over: the
-first numbers mean the same for every kernel (`LAST`, `WIDTH`, `HEIGHT`, `ORDERED`, `OFFSET`, `SIZE`), those from `OWN`
-on are its own.
+records of `data[begin:end]` into `out` (see `event_kernel`) and stops at the first byte that it cannot use: because no
+whole record is left or `out` is full (code 0), or at a fault (a code above 0). `state` is an int64 array that carries
+over: the first numbers mean the same for every kernel (`LAST`, `WIDTH`, `HEIGHT`, `ORDERED`, `OFFSET`, `SIZE`), those
+from `OWN` on are its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from io import BytesIO, RawIOBase
 from os import PathLike
 from typing import Any, Final
@@ -19,7 +19,9 @@ from numpy.typing import NDArray
 
 from spikelab.errors import FormatError
 from spikelab.events.array import EVENT
+from spikelab.events.event_kernel import as_rows
 from spikelab.events.faults import Faults
+from spikelab.events.read_ahead import ReadAhead
 from spikelab.events.source import BLOCK
 
 __all__ = [
@@ -57,7 +59,6 @@ OUTSIDE: Final = 1
 """Code: a coordinate outside the sensor."""
 BACK: Final = 2
 """Code: a time before that of the event before it. Codes from 3 are the kernel's own."""
-_PIECE = 1 << 20
 _AHEAD = 32
 """Records that `resume` is given to look at, at least, unless the file ends before."""
 _ANY = 1 << 16
@@ -84,8 +85,10 @@ def decode(
     problems: Mapping[int, str],
     contents: bytes | Callable[[], RawIOBase] | None = None,
     spread: int = 1,
-) -> Iterator[NDArray[np.void]]:
+) -> Generator[NDArray[np.void], NDArray[np.void] | None]:
     """Read a file in pieces of 1 MiB and give its events in blocks.
+
+    Memory for the next block may be sent; without it, a block is overwritten when the next one is asked for.
 
     Args:
         path: the file.
@@ -114,18 +117,18 @@ def decode(
         "sort=True",
         **problems,
     }
-    out = np.zeros(BLOCK, EVENT)  # zeros: the bytes between the fields are given away, too
-    buffer = np.empty(_PIECE + (_AHEAD + 1) * record, np.uint8)
+    own = np.empty(BLOCK, EVENT)
+    out = own
+    rest = np.empty(0, np.uint8)
     kept = 0
     try:
-        with _opened(path, contents) as file:
-            state[SIZE] = _size(file)
-            file.seek(start)
-            offset, filled, lost = start, 0, 0  # offset: byte of the file at buffer[0]; lost: code of the fault
+        with _opened(path, contents) as file, ReadAhead(file, start, (_AHEAD + 1) * record) as pieces:
+            state[SIZE] = pieces.size
+            offset, lost = start, 0  # offset: byte of the file at buffer[0]; lost: code of the fault
             while True:
                 state[OFFSET] = offset
-                size = file.readinto(buffer[filled:].data)
-                end, place = filled + (size or 0), 0
+                buffer, size = pieces.next(rest)
+                end, place = len(buffer), 0
                 while True:
                     if lost:
                         if size and end - place < _AHEAD * record:
@@ -135,10 +138,13 @@ def decode(
                         place, lost = sound, lost if sound >= end else 0
                         if lost:
                             break
-                    place, count, code = kernel(buffer, place, end, state, out)
+                    full = False
+                    place, count, code = kernel(buffer, place, end, state, as_rows(out))
                     if count:
                         kept += count
-                        yield out[:count]
+                        full = count > len(out) - spread
+                        room = yield out[:count]
+                        out = own if room is None else room
                     if code:
                         if not faults.meet(texts[code], offset + place):
                             faults.leave(int(state[SIZE]) - offset - place)
@@ -146,7 +152,7 @@ def decode(
                         passed = min(stride, end - place)
                         faults.leave(passed)
                         place, lost = place + passed, code
-                    elif count <= BLOCK - spread:
+                    elif not full:
                         break
                 if not size:
                     if end > place and not lost:
@@ -157,8 +163,7 @@ def decode(
                         )
                         faults.leave(end - place)
                     return
-                filled = end - place
-                buffer[:filled] = buffer[place:end].copy()
+                rest = buffer[place:end]
                 offset += place
     except OSError as error:
         raise FormatError(path, f"cannot be read ({error.strerror}); check the path and the medium") from error
@@ -170,8 +175,3 @@ def _opened(path: str | PathLike[str], contents: bytes | Callable[[], RawIOBase]
     if contents is None:
         return open(path, "rb", buffering=0)
     return contents() if callable(contents) else BytesIO(contents)
-
-
-def _size(file: Any) -> int:
-    """Bytes of an open file."""
-    return int(file.seek(0, 2))

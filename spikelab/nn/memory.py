@@ -1,50 +1,19 @@
-"""Memory for large results, used again.
-
-Fresh memory is expensive: the system hands it out in pages of 4 KB and clears each when it is first
-touched, which for a result of 26 MB takes longer than the kernel that fills it (7.5 against 2.8 ms),
-and torch gives it back to the system with every tensor. So the memory of a large result is kept when
-its tensor is gone, and the next result of that size takes it; at most `MOST` bytes lie idle.
-"""
+"""Tensors in memory that is used again; see `spikelab.memory`."""
 
 from __future__ import annotations
 
-import contextlib
 import math
-import weakref
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
+
+from spikelab.memory import SMALLEST, take
 
 __all__ = ["empty"]
 
-SMALLEST = 1 << 20
-"""Bytes from which memory is kept."""
-MOST = 1 << 29
-"""Bytes that are kept idle at most."""
-
 _NUMPY = {torch.float32: np.float32, torch.float64: np.float64, torch.uint8: np.uint8}
-_idle: dict[int, list[NDArray[np.uint8]]] = {}
-"""Kept memory by size. Single operations on it are atomic, so threads and finalisers need no lock."""
-
-
-def _keep(memory: NDArray[np.uint8]) -> None:
-    _idle.setdefault(memory.size, []).append(memory)
-    excess = sum(size * len(kept) for size, kept in list(_idle.items())) - MOST
-    for size, kept in list(_idle.items()):
-        while excess > 0 and kept:
-            with contextlib.suppress(IndexError):  # another thread was faster
-                kept.pop(0)
-            excess -= size
-
-
-def _take(size: int) -> NDArray[np.uint8]:
-    try:
-        return _idle[size].pop()
-    except (KeyError, IndexError):
-        return np.empty(size, np.uint8)
 
 
 def empty(shape: tuple[int, ...], dtype: torch.dtype, channels_last: bool = False) -> Tensor:
@@ -64,10 +33,6 @@ def empty(shape: tuple[int, ...], dtype: torch.dtype, channels_last: bool = Fals
             return torch.empty(shape, dtype=dtype)
         laid = torch.empty(inner, device="meta")
         return torch.empty_strided(shape, laid.movedim(-1, -3).stride(), dtype=dtype)
-    memory = _take(size)
-    # An array of its own, which lives as long as the tensor's storage. It has the tensor's shape and dtype
-    # already, because autograd treats a view of a tensor unlike a tensor.
-    lent: Any = memory.view(_NUMPY[dtype]).reshape(inner)
-    lent = np.moveaxis(lent, -1, -3) if channels_last else lent
-    weakref.finalize(lent, _keep, memory).atexit = False
-    return torch.from_numpy(lent)
+    # It has the tensor's shape and dtype already, because autograd treats a view of a tensor unlike a tensor.
+    lent: Any = take(size, huge=True).lend(size).view(_NUMPY[dtype]).reshape(inner)
+    return torch.from_numpy(np.moveaxis(lent, -1, -3) if channels_last else lent)

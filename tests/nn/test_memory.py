@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 import torch
 
+from spikelab import memory as kept
 from spikelab import nn
 from spikelab.nn import memory
 
 
 @pytest.fixture(autouse=True)
 def _nothing_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "_idle", {})
+    monkeypatch.setattr(kept, "_idle", {})
 
 
 def test_the_memory_of_a_dead_tensor_is_taken_again() -> None:
@@ -48,17 +49,17 @@ def test_small_tensors_are_torchs_own_and_shapes_and_types_are_kept() -> None:
     assert memory.empty((3, 0, 2), torch.float64).shape == (3, 0, 2)
     large = memory.empty((2, 3, 1 << 17), torch.float64)
     assert large.shape == (2, 3, 1 << 17) and large.dtype == torch.float64 and large.is_contiguous()
-    assert not memory._idle
+    assert not kept._idle
 
 
 def test_idle_memory_is_bounded_and_the_oldest_size_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "MOST", 6 << 20)
+    monkeypatch.setattr(kept, "MOST", 6 << 20)
     sizes = [1 << 20, 2 << 20, 3 << 20, 4 << 20]
     tensors = [memory.empty((s,), torch.uint8) for s in sizes]
     while tensors:
         tensors.pop(0)
     gc.collect()
-    assert [size for size, kept in memory._idle.items() if kept] == [4 << 20]
+    assert [memory.touched for memory in kept._idle.values()] == [4 << 20]
 
 
 def test_threads_never_share_memory() -> None:
