@@ -17,8 +17,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from spikelab.events.array import Events
 from spikelab.events.faults import Faults
+from spikelab.events.pieces import Pieces
 from spikelab.events.prophesee import Raw, evt_name, open_raw
 from spikelab.events.prophesee_write import Encoder, write_raw
 from spikelab.events.source import Format
@@ -39,7 +39,7 @@ def open_evt2(
     return open_raw(path, faults, shape, sorted, "EVT2", 4, 1, lambda header: _kernel)
 
 
-def write(events: Events, path: str | PathLike[str]) -> None:
+def write(events: Pieces, path: str | PathLike[str]) -> None:
     """Write an EVT2 file, under a temporary name first.
 
     Raises:
@@ -49,7 +49,7 @@ def write(events: Events, path: str | PathLike[str]) -> None:
 
     Example:
         >>> import tempfile
-        >>> from spikelab.events import read
+        >>> from spikelab.events import Events, read
         >>> one = Events.from_columns(t=[1 << 40], x=[3], y=[4], p=[0], shape=(34, 34))
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     write(one, f"{folder}/a.raw")
@@ -70,5 +70,7 @@ class _Encoder(Encoder):
         return (array["p"].astype(np.int64) << 28 | (t & 63) << 22 | x << 11 | y)[:, None], np.arange(len(array))
 
 
-FORMAT: Final = Format("evt2", "EVT2", (".raw",), open_evt2, knows=lambda head: evt_name(head) == "EVT2", write=write)
+FORMAT: Final = Format(
+    "evt2", "EVT2", (".raw",), open_evt2, knows=lambda head: evt_name(head) == "EVT2", write=write, pieces=True
+)
 """Known by its header."""

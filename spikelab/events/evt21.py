@@ -20,8 +20,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from spikelab.events.array import Events
 from spikelab.events.faults import Faults
+from spikelab.events.pieces import Pieces
 from spikelab.events.prophesee import Header, Raw, evt_name, open_raw
 from spikelab.events.prophesee_write import Encoder, write_raw
 from spikelab.events.source import Format
@@ -69,7 +69,7 @@ def _sound(types: NDArray[np.integer]) -> int:
     return count if (types[:count] == 8).any() else 0
 
 
-def write(events: Events, path: str | PathLike[str]) -> None:
+def write(events: Pieces, path: str | PathLike[str]) -> None:
     """Write an EVT2.1 file (little-endian), under a temporary name first.
 
     Events that follow each other share a word where they have time, row and polarity in common and columns that rise.
@@ -81,7 +81,7 @@ def write(events: Events, path: str | PathLike[str]) -> None:
 
     Example:
         >>> import tempfile
-        >>> from spikelab.events import read
+        >>> from spikelab.events import Events, read
         >>> two = Events.from_columns(t=[7, 7], x=[3, 5], y=[4, 4], p=[0, 0], shape=(34, 34))
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     write(two, f"{folder}/a.raw")
@@ -111,6 +111,6 @@ class _Encoder(Encoder):
 
 
 FORMAT: Final = Format(
-    "evt21", "EVT2.1", (".raw",), open_evt21, knows=lambda head: evt_name(head) == "EVT21", write=write
+    "evt21", "EVT2.1", (".raw",), open_evt21, knows=lambda head: evt_name(head) == "EVT21", write=write, pieces=True
 )
 """Known by its header."""

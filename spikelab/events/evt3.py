@@ -21,8 +21,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from spikelab.events.array import Events
 from spikelab.events.faults import Faults
+from spikelab.events.pieces import Pieces
 from spikelab.events.prophesee import Raw, evt_name, open_raw
 from spikelab.events.prophesee_write import Encoder, write_raw
 from spikelab.events.source import Format
@@ -43,7 +43,7 @@ def open_evt3(
     return open_raw(path, faults, shape, sorted, "EVT3", 2, 12, lambda header: _kernel)
 
 
-def write(events: Events, path: str | PathLike[str]) -> None:
+def write(events: Pieces, path: str | PathLike[str]) -> None:
     """Write an EVT3 file, under a temporary name first: a word per event, and one where time or row changes.
 
     Raises:
@@ -53,7 +53,7 @@ def write(events: Events, path: str | PathLike[str]) -> None:
 
     Example:
         >>> import tempfile
-        >>> from spikelab.events import read
+        >>> from spikelab.events import Events, read
         >>> one = Events.from_columns(t=[5, 1 << 30], x=[3, 0], y=[4, 0], p=[0, 1], shape=(34, 34))
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     write(one, f"{folder}/a.raw")
@@ -79,5 +79,7 @@ class _Encoder(Encoder):
         return np.stack([low, row, column], axis=1), np.arange(len(array))
 
 
-FORMAT: Final = Format("evt3", "EVT3", (".raw",), open_evt3, knows=lambda head: evt_name(head) == "EVT3", write=write)
+FORMAT: Final = Format(
+    "evt3", "EVT3", (".raw",), open_evt3, knows=lambda head: evt_name(head) == "EVT3", write=write, pieces=True
+)
 """Known by its header."""

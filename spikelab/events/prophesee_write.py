@@ -1,4 +1,4 @@
-"""Writing the formats of Prophesee: what they cannot hold is refused before a byte is written."""
+"""Writing the formats of Prophesee: what they cannot hold is refused, and no file is made."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikelab.errors import ShapeError, UnsupportedError, Violation
-from spikelab.events.array import Events, must_be_events
+from spikelab.events.array import Events
+from spikelab.events.pieces import Pieces, pieces_of
 from spikelab.files import whole_file
 
-__all__ = ["PIECE", "Encoder", "refuse", "write_raw"]
+__all__ = ["PIECE", "Encoder", "must_be_camera", "refuse", "write_raw"]
 
-PIECE: Final = 1 << 18
+PIECE: Final = 1 << 16
 """Events that are encoded at once."""
 _FREE_WRAPS = 4096
 
@@ -71,7 +72,7 @@ class Encoder:
         return bytes(flat[flat != -1].astype(self.word).data)
 
 
-def write_raw(events: Events, path: str | PathLike[str], name: str, version: str, encoder: Encoder) -> None:
+def write_raw(events: Pieces, path: str | PathLike[str], name: str, version: str, encoder: Encoder) -> None:
     """Write a .raw file with a header that says format and sensor.
 
     Raises:
@@ -79,14 +80,28 @@ def write_raw(events: Events, path: str | PathLike[str], name: str, version: str
         ShapeError: the sensor has one axis, or these are no events.
         FormatError: the place cannot be written to.
     """
-    must_be_events(events, name)
-    bits = encoder.low_bits + encoder.high_bits
+    shape, pieces = pieces_of(events, name)
+    width, height = must_be_camera(shape, name)
+    head = f"% evt {version}\n% format {name};height={height};width={width}\n% geometry {width}x{height}\n% end\n"
+    before = 0
+    with whole_file(path) as temporary, temporary.open("wb") as file:
+        file.write(head.encode())
+        for piece in pieces:
+            _refuse_raw(piece, name, before, encoder.low_bits + encoder.high_bits)
+            for start in range(0, len(piece), PIECE):
+                file.write(encoder.encode(piece.array[start : start + PIECE]))
+            before += len(piece)
+
+
+def _refuse_raw(events: Events, name: str, before: int, bits: int) -> None:
+    """Refuse what the words of a format cannot say; `before` events came before these."""
     wraps = int(events.t[-1] >> bits) if len(events) else 0
     late = np.zeros(len(events), np.bool_)
-    late[-1:] = wraps > len(events) + _FREE_WRAPS
+    late[-1:] = wraps > before + len(events) + _FREE_WRAPS
     refuse(
         events,
         name,
+        before,
         [
             (
                 "coordinates_within_11_bits",
@@ -98,26 +113,34 @@ def write_raw(events: Events, path: str | PathLike[str], name: str, version: str
             ("few_wraps", late, f"few wraps of {1 << bits} us", "subtract events.t[0] first"),
         ],
     )
-    width, height = events.shape
-    head = f"% evt {version}\n% format {name};height={height};width={width}\n% geometry {width}x{height}\n% end\n"
-    with whole_file(path) as temporary, temporary.open("wb") as file:
-        file.write(head.encode())
-        for start in range(0, len(events), PIECE):
-            file.write(encoder.encode(events.array[start : start + PIECE]))
 
 
-def refuse(events: Events, name: str, rules: list[tuple[str, NDArray[np.bool_], str, str]]) -> None:
+def must_be_camera(shape: tuple[int, ...], name: str) -> tuple[int, int]:
+    """Width and height of a sensor.
+
+    Raises:
+        ShapeError: it has one axis.
+    """
+    if len(shape) != 2:
+        raise ShapeError(f"{name}: found a sensor of shape {shape}; expected (width, height); write SHD instead")
+    return shape[0], shape[1]
+
+
+def refuse(events: Events, name: str, before: int, rules: list[tuple[str, NDArray[np.bool_], str, str]]) -> None:
     """Refuse events that break a rule: its name, [E] where it is broken, what is expected, and what to do.
+
+    `before` is the number of events before these.
 
     Raises:
         UnsupportedError: the rules that are broken.
-        ShapeError: the sensor has one axis.
     """
-    if len(events.shape) != 2:
-        raise ShapeError(f"{name}: found a sensor of shape {events.shape}; expected (width, height); write SHD instead")
     violations = [
         Violation(
-            rule, f"{name}: event {int(np.argmax(bad))}", f"{events.array[int(np.argmax(bad))]}", expected, advice
+            rule,
+            f"{name}: event {before + int(np.argmax(bad))}",
+            f"{events.array[int(np.argmax(bad))]}",
+            expected,
+            advice,
         )
         for rule, bad, expected, advice in rules
         if bad.any()

@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from spikelab.cli.main import app
-from spikelab.events import FORMATS, Events, Extras, Recordings, extras, nmnist, read, shd
+from spikelab.events import FORMATS, Events, Extras, Recordings, extras, nmnist, read, shd, write
 from spikelab.events.source import TRIGGER
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -248,6 +249,40 @@ else:
     FORMATS["nmnist"] = replace(nmnist.FORMAT, write=write)
 app(["events", "convert", source, out])
 """
+
+
+def test_a_recording_passes_through_memory_in_pieces(tmp_path: Path) -> None:
+    rng = np.random.default_rng(4)
+    count = 1 << 20
+    t = np.sort(rng.integers(0, 8_000_000, count))
+    events = Events.from_columns(t, *rng.integers(0, 240, (2, count)), rng.integers(0, 2, count), shape=(256, 256))
+    write(events, tmp_path / "a.raw", format="evt2")
+    write(events.between(0, 9), tmp_path / "warm.raw", format="evt2")
+    for name in (name for name, one in FORMATS.items() if one.pieces):
+        out = tmp_path / f"o{FORMATS[name].suffixes[0]}"
+        facts("convert", tmp_path / "warm.raw", out, "--to", name)
+        tracemalloc.start()
+        found = facts("convert", tmp_path / "a.raw", out, "--to", name)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < events.array.nbytes, name
+        assert (found["count"], found["on_count"], found["t_last_us"]) == (count, int(events.p.sum()), int(t[-1]))
+        again = read(out, format=name)
+        assert isinstance(again, Events) and again.equals(events)
+
+
+def test_pieces_are_not_begun_anew_behind_damage(tmp_path: Path) -> None:
+    # The recording is opened three times: for its shape, to be written, and to be compared.
+    lines = [f"{k / 1e6:.6f} {k % 30} {k % 20} {k & 1}\n" for k in range(70_000)]
+    (tmp_path / "a.txt").write_text("".join([*lines[:50_000], "damage\n", *lines[50_000:]]))
+    result = call("convert", tmp_path / "a.txt", tmp_path / "o.raw", "--to", "evt3", "--errors", "skip")
+    assert result.exit_code == 0 and result.stderr.count("warning") == 1 and "70,000 events (30 x 20" in result.stdout
+    found = facts("convert", tmp_path / "a.txt", tmp_path / "o.raw", "--to", "evt3", "--errors", "truncate")
+    assert found["count"] == 50_000 and len(found["warnings"]) == 1
+    (tmp_path / "b.txt").write_text("".join(lines[1:]))
+    found = facts("convert", tmp_path / "b.txt", tmp_path / "o.dat", "--drop", "times")
+    assert (found["t_first_us"], found["t_last_us"], found["count"]) == (0, 69_998, 69_999)
+    assert found["dropped"] == {"times": "t = 0 was 1 us"}
 
 
 @pytest.mark.parametrize("moment", ["half", "whole", "end"])
