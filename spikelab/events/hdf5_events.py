@@ -6,7 +6,8 @@ is added. `ms_to_idx` is an index and says nothing new. Sets of recordings (SHD,
 Columns are taken by their names; files exist whose x is the row.
 
 Source:
-    Gehrig et al., DSEC: A stereo event camera dataset for driving scenarios, IEEE RA-L 6(3), 2021, and its data format.
+    Gehrig et al., DSEC: A stereo event camera dataset for driving scenarios, IEEE RA-L, 2021,
+    doi:10.1109/LRA.2021.3068942, and https://dsec.ifi.uzh.ch/data-format/.
 """
 
 from __future__ import annotations
