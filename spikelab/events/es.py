@@ -27,6 +27,7 @@ from spikelab.events.array import Events
 from spikelab.events.faults import Faults
 from spikelab.events.pieces import Pieces, pieces_of
 from spikelab.events.source import BLOCK, Extras, Format
+from spikelab.events.transform.records import records
 from spikelab.events.words import decode, fresh_state
 from spikelab.files import file_size, whole_file
 
@@ -143,15 +144,20 @@ def write(events: Pieces, path: str | PathLike[str]) -> None:
     if len(shape) != 2:
         raise ShapeError(f"Event Stream: found a sensor of shape {shape}; expected (width, height); write SHD")
     header = SIGNATURE + bytes([2, 0, 0, 1]) + np.array(shape).astype("<u2").tobytes()
+    from spikelab.events.write_kernel import es_bytes
+
     before, time = 0, 0
     with whole_file(path) as temporary, temporary.open("wb") as file:
         file.write(header)
         for piece in pieces:
             _refuse(piece, before)
-            for start in range(0, len(piece), BLOCK):
-                block = piece.array[start : start + BLOCK]
-                file.write(_encode(block, time))
-                time = int(block["t"][-1])
+            array = records(piece)
+            for start in range(0, len(array), BLOCK):
+                block = array[start : start + BLOCK]
+                end = int(block["t"][-1])
+                out = np.empty(_RECORD * len(block) + (end - time) // _PASS_US, np.uint8)
+                file.write(out[: es_bytes(block, time, out)].data)
+                time = end
             before += len(piece)
 
 
@@ -177,18 +183,6 @@ def _refuse(events: Events, before: int) -> None:
     ]
     if violations:
         raise UnsupportedError(violations=violations)
-
-
-def _encode(block: NDArray[np.void], before: int) -> bytes:
-    """Bytes of events, the first of which follows `before` [us]."""
-    passes, rest = np.divmod(np.diff(block["t"], prepend=before), _PASS_US)
-    end = np.cumsum(passes + _RECORD)
-    raw = np.full(int(end[-1]), 0xFF, np.uint8)
-    place = end - _RECORD
-    raw[place] = rest << 1 | block["p"]
-    raw[place + 1], raw[place + 2] = block["x"] & 255, block["x"] >> 8
-    raw[place + 3], raw[place + 4] = block["y"] & 255, block["y"] >> 8
-    return raw.tobytes()
 
 
 FORMAT: Final = Format("es", "Event Stream", (".es",), open_es, (SIGNATURE,), write=write, pieces=True)

@@ -15,7 +15,6 @@ from os import PathLike
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from spikelab.events.faults import Faults
 from spikelab.events.pieces import Pieces
@@ -56,20 +55,16 @@ def write(events: Pieces, path: str | PathLike[str]) -> None:
         ...     read(f"{folder}/a.raw").equals(one)
         True
     """
-    write_raw(events, path, "EVT2", "2.0", _Encoder(low_bits=6, high_bits=28))
+    write_raw(events, path, "EVT2", "2.0", _ENCODER)
 
 
-class _Encoder(Encoder):
-    word = np.dtype("<u4")
+def _words() -> Any:
+    from spikelab.events.write_kernel import evt2_words
 
-    def time_high(self, high: NDArray[np.int64]) -> NDArray[np.int64]:
-        return 8 << 28 | high
-
-    def words(self, array: NDArray[np.void]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        t, x, y = (array[name].astype(np.int64) for name in ("t", "x", "y"))
-        return (array["p"].astype(np.int64) << 28 | (t & 63) << 22 | x << 11 | y)[:, None], np.arange(len(array))
+    return evt2_words
 
 
+_ENCODER: Final = Encoder(np.dtype("<u4"), most=2, low=6, high=28, kernel=_words)
 FORMAT: Final = Format(
     "evt2", "EVT2", (".raw",), open_evt2, knows=lambda head: evt_name(head) == "EVT2", write=write, pieces=True
 )

@@ -88,28 +88,16 @@ def write(events: Pieces, path: str | PathLike[str]) -> None:
         ...     read(f"{folder}/a.raw").equals(two)
         True
     """
-    write_raw(events, path, "EVT21", "2.1", _Encoder(low_bits=6, high_bits=28))
+    write_raw(events, path, "EVT21", "2.1", _ENCODER)
 
 
-class _Encoder(Encoder):
-    word = np.dtype("<u8")
+def _words() -> Any:
+    from spikelab.events.write_kernel import evt21_words
 
-    def time_high(self, high: NDArray[np.int64]) -> NDArray[np.int64]:
-        return -(1 << 63) | high << 32  # type 8, in 64 bits with a sign
-
-    def words(self, array: NDArray[np.void]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        t, x, y = (array[name].astype(np.int64) for name in ("t", "x", "y"))
-        p = array["p"].astype(np.int64)
-        new = np.ones(len(array), np.bool_)
-        new[1:] = np.diff(x) <= 0
-        for column in (t, y, p, x >> 5):
-            new[1:] |= np.diff(column) != 0
-        first = np.flatnonzero(new)
-        mask = np.bitwise_or.reduceat(1 << (x & 31), first)
-        t, x, y, p = (column[first] for column in (t, x, y, p))
-        return (p << 60 | (t & 63) << 54 | (x & ~31) << 43 | y << 32 | mask)[:, None], first
+    return evt21_words
 
 
+_ENCODER: Final = Encoder(np.dtype("<u8"), most=2, low=6, high=28, kernel=_words)
 FORMAT: Final = Format(
     "evt21", "EVT2.1", (".raw",), open_evt21, knows=lambda head: evt_name(head) == "EVT21", write=write, pieces=True
 )

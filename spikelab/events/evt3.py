@@ -19,7 +19,6 @@ from os import PathLike
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from spikelab.events.faults import Faults
 from spikelab.events.pieces import Pieces
@@ -60,25 +59,16 @@ def write(events: Pieces, path: str | PathLike[str]) -> None:
         ...     read(f"{folder}/a.raw").equals(one)
         True
     """
-    write_raw(events, path, "EVT3", "3.0", _Encoder(low_bits=12, high_bits=12))
+    write_raw(events, path, "EVT3", "3.0", _ENCODER)
 
 
-class _Encoder(Encoder):
-    word = np.dtype("<u2")
-    _t, _y = -1, -1
+def _words() -> Any:
+    from spikelab.events.write_kernel import evt3_words
 
-    def time_high(self, high: NDArray[np.int64]) -> NDArray[np.int64]:
-        return 8 << 12 | high
-
-    def words(self, array: NDArray[np.void]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        t, x, y = (array[name].astype(np.int64) for name in ("t", "x", "y"))
-        low = np.where(np.diff(t, prepend=self._t) != 0, 6 << 12 | t & 4095, -1)
-        row = np.where(np.diff(y, prepend=self._y) != 0, y, -1)
-        self._t, self._y = int(t[-1]), int(y[-1])
-        column = 2 << 12 | array["p"].astype(np.int64) << 11 | x
-        return np.stack([low, row, column], axis=1), np.arange(len(array))
+    return evt3_words
 
 
+_ENCODER: Final = Encoder(np.dtype("<u2"), most=4, low=12, high=12, kernel=_words)
 FORMAT: Final = Format(
     "evt3", "EVT3", (".raw",), open_evt3, knows=lambda head: evt_name(head) == "EVT3", write=write, pieces=True
 )

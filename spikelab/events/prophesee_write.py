@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from os import PathLike
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from spikelab.errors import ShapeError, UnsupportedError, Violation
 from spikelab.events.array import Events
 from spikelab.events.pieces import Pieces, pieces_of
+from spikelab.events.transform.records import records
 from spikelab.files import whole_file
 
 __all__ = ["PIECE", "Encoder", "must_be_camera", "refuse", "write_raw"]
@@ -20,56 +22,18 @@ PIECE: Final = 1 << 16
 _FREE_WRAPS = 4096
 
 
-class Encoder:
-    """Turns events of one .raw format into words. It remembers the last TIME_HIGH.
-
-    Args:
-        low_bits: bits of the time beside TIME_HIGH.
-        high_bits: bits of TIME_HIGH.
-    """
+class Encoder(NamedTuple):
+    """How the events of one .raw format become words."""
 
     word: np.dtype[np.unsignedinteger]
-
-    def __init__(self, low_bits: int, high_bits: int) -> None:
-        self.low_bits, self.high_bits = low_bits, high_bits
-        self.high = 0
-        self.started = False
-
-    def time_high(self, high: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Words that say `high`."""
-        raise NotImplementedError
-
-    def words(self, array: NDArray[np.void]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """[N, K] words of events, -1 where a place is empty, and [N] number of the event that each row starts with.
-
-        A row holds one event or several; all words of a row follow the row's TIME_HIGH.
-        """
-        raise NotImplementedError
-
-    def encode(self, array: NDArray[np.void]) -> bytes:
-        """Words of some events, which follow those of the last call."""
-        rows, first = self.words(array)
-        high = array["t"][first] >> self.low_bits
-        before = np.concatenate([[self.high], high[:-1]])
-        # A wrap is spelled as the largest TIME_HIGH and 0, so that a pause of any length is seen.
-        wraps = (high >> self.high_bits) - (before >> self.high_bits)
-        new = (high != before) | (wraps > 0)
-        new[0] |= not self.started
-        self.high, self.started = int(high[-1]), True
-        mask = (1 << self.high_bits) - 1
-        marked = np.full(len(first), -1, np.int64)
-        marked[new] = self.time_high(high[new] & mask)
-        rows = np.concatenate([marked[:, None], rows], axis=1)
-        if wraps.any():
-            parts, done = list[NDArray[np.int64]](), 0
-            pair = self.time_high(np.array([mask, 0]))
-            for k in np.flatnonzero(wraps):
-                parts += [rows[done:k].ravel(), np.tile(pair, wraps[k])]
-                done = int(k)
-            flat = np.concatenate([*parts, rows[done:].ravel()])
-        else:
-            flat = rows.ravel()
-        return bytes(flat[flat != -1].astype(self.word).data)
+    most: int
+    """Most words of an event, wraps left out."""
+    low: int
+    """Bits of the time beside TIME_HIGH."""
+    high: int
+    """Bits of TIME_HIGH."""
+    kernel: Callable[[], Any]
+    """Gives the compiled function that writes the words."""
 
 
 def write_raw(events: Pieces, path: str | PathLike[str], name: str, version: str, encoder: Encoder) -> None:
@@ -83,13 +47,17 @@ def write_raw(events: Pieces, path: str | PathLike[str], name: str, version: str
     shape, pieces = pieces_of(events, name)
     width, height = must_be_camera(shape, name)
     head = f"% evt {version}\n% format {name};height={height};width={width}\n% geometry {width}x{height}\n% end\n"
-    before = 0
+    before, state, words = 0, np.full(3, -1, np.int64), encoder.kernel()
     with whole_file(path) as temporary, temporary.open("wb") as file:
         file.write(head.encode())
         for piece in pieces:
-            _refuse_raw(piece, name, before, encoder.low_bits + encoder.high_bits)
-            for start in range(0, len(piece), PIECE):
-                file.write(encoder.encode(piece.array[start : start + PIECE]))
+            _refuse_raw(piece, name, before, encoder.low + encoder.high)
+            array = records(piece)
+            for start in range(0, len(array), PIECE):
+                part = array[start : start + PIECE]
+                wraps = int(part["t"][-1] >> encoder.low + encoder.high) - int(max(state[0], 0) >> encoder.high)
+                out = np.empty(encoder.most * len(part) + 2 * wraps, encoder.word)
+                file.write(out[: words(part, state, out)].data)
             before += len(piece)
 
 
