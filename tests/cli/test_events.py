@@ -309,3 +309,35 @@ def test_a_conversion_that_is_killed_leaves_the_old_file_or_none(
     assert left and all(p.suffix == ".tmp" for p in left)
     for path in left:  # what lies there under the temporary name is taken for no recording
         refused("info", path)
+
+
+KILLED_IN_PIECES = """
+import os, signal, sys
+from dataclasses import replace
+from spikelab.cli.main import app
+from spikelab.events import FORMATS, dat
+
+def write(pieces, path):
+    def some():
+        yield next(pieces)
+        yield next(pieces)
+        os.kill(os.getpid(), signal.SIGKILL)
+    dat.write(some(), path)
+
+FORMATS["dat"] = replace(dat.FORMAT, write=write)
+app(["events", "convert", *sys.argv[1:], "--drop", "shape"])
+"""
+
+
+def test_a_conversion_that_is_killed_between_two_pieces_leaves_the_old_file(
+    small: tuple[Path, Events], tmp_path: Path
+) -> None:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    (folder / "o.dat").write_bytes(b"old")
+    command = [sys.executable, "-c", KILLED_IN_PIECES, str(small[0]), str(folder / "o.dat")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert (folder / "o.dat").read_bytes() == b"old"
+    others = [p.name for p in folder.iterdir() if p.name != "o.dat"]
+    assert others and all(name.startswith(".spikelab-") and name.endswith(".tmp") for name in others)
