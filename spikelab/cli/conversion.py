@@ -108,6 +108,7 @@ class Conversion:
         source = opened()
         left = _beside(source.extras(), self.target, self.dropped)
         if sort:
+            tell("sorting", 0, None)
             ordered = InMemory(collect(source, sort))
             source, opened = ordered, lambda: ordered
         shape = source.shape or shape_of(opened())
