@@ -1,7 +1,8 @@
 """Write a recording in another format, and lose nothing that was not given up by name.
 
 What the target cannot hold shows by itself: the new file is read back under its temporary name, and is renamed
-only if it gives the same events, of a sensor of the same shape.
+only if it gives the same events, of a sensor of the same shape. A recording goes through memory in pieces, unless it is
+to be sorted or the target's writer needs all of it at once; it is read twice, to be written and to be compared.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spikelab.cli.recordings import InMemory
 from spikelab.errors import FormatError, ShapeError, UnsupportedError, Violation, unknown_name
-from spikelab.events.array import Events, trusted
-from spikelab.events.chunks import collect
+from spikelab.events.array import EVENT, Events, trusted
+from spikelab.events.chunks import by_count, collect, shape_of
 from spikelab.events.faults import Faults
 from spikelab.events.files import FORMATS
 from spikelab.events.source import Extras, Format, Source
@@ -29,6 +31,7 @@ DROPS = ("shape", "times", "polarity", "triggers", "imu", "frames")
 """What `--drop` can give up; `extras` are the last three."""
 _EXTRAS = DROPS[3:]
 _FIELDS = {"t": "times", "x": "columns", "y": "rows", "p": "polarity"}
+_PIECE = 1 << 17
 Tell = Callable[[str, int, int | None], None]
 """`tell(what, done, total)` shows progress in events."""
 
@@ -83,11 +86,11 @@ class Conversion:
     options: dict[str, Any]
     """Options of the target's `write`."""
 
-    def run(self, source: Source, sort: bool, tell: Tell) -> dict[str, Any]:
+    def run(self, opened: Callable[[], Source], sort: bool, tell: Tell) -> dict[str, Any]:
         """Write the events of a source whole, or not at all.
 
         Args:
-            source: the recording.
+            opened: opens the recording, from its start each time.
             sort: whether its times may run backwards.
             tell: shows progress.
 
@@ -102,13 +105,16 @@ class Conversion:
         for name in self.options:
             if name not in known:
                 raise unknown_name(f"--write: option of {self.target.title}", name, known)
+        source = opened()
         left = _beside(source.extras(), self.target, self.dropped)
-        events = collect(_Told(source, lambda done: tell("reading", done, None)), sort)
-        if "times" in self.dropped and len(events) and int(events.t[0]):
-            left["times"] = f"t = 0 was {int(events.t[0])} us"
-            events = _from_zero(events)
+        if sort:
+            tell("sorting", 0, None)
+            ordered = InMemory(collect(source, sort))
+            source, opened = ordered, lambda: ordered
+        shape = source.shape or shape_of(opened())
+        read = _Read(source, shape, "times" in self.dropped, tell)
         with whole_file(self.out) as temporary:
-            tell("writing", len(events), None)
+            events = read.pieces() if self.target.pieces else collect(read)
             try:
                 self.target.write(events, temporary, **self.options)
             except (UnsupportedError, ShapeError) as error:
@@ -116,32 +122,35 @@ class Conversion:
                     f"{self.out}: {self.target.title} cannot hold this recording; let times start at 0 with --drop "
                     f"times, or take a part with `spikelab events cut`:\n{error}"
                 ) from error
-            left |= self._compare(events, temporary, tell)
+            if read.from_zero and read.first:
+                left["times"] = f"t = 0 was {read.first} us"
+            left |= self._compare(read, _Read(opened(), shape, read.from_zero, lambda *_: None), temporary, tell)
             size = temporary.stat().st_size
-        width, height = events.shape if len(events.shape) == 2 else (events.shape[0], 1)
-        some = len(events) > 0
+        width, height = shape if len(shape) == 2 else (shape[0], 1)
+        origin = read.first if read.from_zero else 0
+        some = read.count > 0
         return {
             "output": str(self.out),
             "output_format": self.target.name,
             "output_bytes": size,
-            "count": len(events),
-            "on_count": int(np.count_nonzero(events.p)),
+            "count": read.count,
+            "on_count": read.on_count,
             "width": width,
             "height": height,
-            "t_first_us": int(events.t[0]) if some else None,
-            "t_last_us": int(events.t[-1]) if some else None,
-            "duration_us": events.duration_us if some else None,
+            "t_first_us": read.first - origin if some else None,
+            "t_last_us": read.last - origin if some else None,
+            "duration_us": read.last - read.first if some else None,
             "dropped": left,
         }
 
-    def _compare(self, events: Events, written: Path, tell: Tell) -> dict[str, Any]:
-        """Read the new file back; what differs was given up, or is refused."""
+    def _compare(self, read: _Read, again: _Read, written: Path, tell: Tell) -> dict[str, Any]:
+        """Read the new file back; what differs from the recording, read `again`, was given up, or is refused."""
         left: dict[str, Any] = {}
         found = self.target.open(written, Faults(written)).shape
-        if found != events.shape:
+        if found != read.shape:
             said = "none" if found is None else "x".join(map(str, found))
-            left["shape"] = f"{'x'.join(map(str, events.shape))} reads as {said}"
-        lost = _differences(events, self.target.open(written, Faults(written), shape=events.shape), tell)
+            left["shape"] = f"{'x'.join(map(str, read.shape))} reads as {said}"
+        lost = _differences(read.count, again, self.target.open(written, Faults(written), shape=read.shape), tell)
         if "polarity" in lost:
             left["polarity"] = lost.pop("polarity")
         if refused := lost | {name: what for name, what in left.items() if name not in self.dropped}:
@@ -161,43 +170,67 @@ class Conversion:
         return left
 
 
-def _differences(events: Events, back: Source, tell: Tell) -> dict[str, str]:
+def _differences(count: int, recording: _Read, back: Source, tell: Tell) -> dict[str, str]:
     """What is not as it was, by name, each with its first place."""
     lost: dict[str, str] = {}
-    at = 0
+    at, blocks = 0, recording.blocks()
+    part = np.empty(0, EVENT)
     try:
         for block in back.blocks():
-            part = events.array[at : at + len(block)]
-            for field, name in _FIELDS.items() if len(part) == len(block) else ():
-                if name not in lost and not np.array_equal(part[field], block[field]):
-                    k = int(np.argmax(part[field] != block[field]))
-                    lost[name] = f"{part[field][k]} in event {at + k}, read back as {block[field][k]}"
+            start = 0
+            while start < len(block):
+                part = part if len(part) else next(blocks, part)
+                size = min(len(part), len(block) - start)
+                if not size:
+                    break
+                one, other = part[:size], block[start : start + size]
+                for field, name in _FIELDS.items():
+                    if name not in lost and not np.array_equal(one[field], other[field]):
+                        k = int(np.argmax(one[field] != other[field]))
+                        lost[name] = f"{one[field][k]} in event {at + start + k}, read back as {other[field][k]}"
+                part, start = part[size:], start + size
             at += len(block)
-            tell("checking", min(at, len(events)), len(events))
+            tell("checking", min(at, count), count)
     except FormatError as error:
         return {"events": f"a file that does not read back ({error})"}
-    if at != len(events):
-        lost["events"] = f"{len(events)}, read back as {at}"
+    if at != count:
+        lost["events"] = f"{count}, read back as {at}"
     return lost
 
 
-@dataclass(frozen=True, eq=False)
-class _Told:
-    """A source that says how far it was read."""
+@dataclass(eq=False)
+class _Read:
+    """A source that is counted, and told of, while it is read once."""
 
     source: Source
-    tell: Callable[[int], None]
-
-    @property
-    def shape(self) -> tuple[int, ...] | None:
-        return self.source.shape
+    shape: tuple[int, ...]
+    from_zero: bool
+    """Whether to let times start at 0."""
+    tell: Tell
+    count: int = 0
+    on_count: int = 0
+    first: int = 0
+    """Time of the first event in the source [us]."""
+    last: int = 0
 
     def blocks(self) -> Iterator[NDArray[np.void]]:
-        done = 0
         for block in self.source.blocks():
+            if not len(block):
+                continue
+            self.first = self.first if self.count else int(block["t"][0])
+            self.last = int(block["t"][-1])
+            self.count += len(block)
+            self.on_count += int(np.count_nonzero(block["p"]))
+            if self.from_zero and self.first:
+                block = block.copy()
+                block["t"] -= self.first
             yield block
-            done += len(block)
-            self.tell(done)
+            self.tell("converting", self.count, None)
+
+    def pieces(self) -> Iterator[Events]:
+        """The events in pieces, at least one; large ones, as writers bound a pause by the number of events so far."""
+        yield trusted(np.empty(0, EVENT), self.shape)
+        yield from by_count(self, _PIECE)
 
     def extras(self) -> Extras:
         return self.source.extras()
@@ -218,9 +251,3 @@ def _beside(extras: Extras, target: Format, dropped: frozenset[str]) -> dict[str
             ],
         )
     return found
-
-
-def _from_zero(events: Events) -> Events:
-    array = events.array.copy()
-    array["t"] -= array["t"][0]
-    return trusted(array, events.shape)

@@ -182,10 +182,11 @@ def _write(
     check_place(output)
     facts: dict[str, Any] = {}
     with warned(facts, as_json):
-        name, source = _open(file, asked, part)
-        facts |= {"input": str(file), "format": name}
+        facts |= {"input": str(file), "format": _open(file, asked, part)[0]}
         with Progress(quiet=as_json) as progress:
-            facts |= Conversion(output, target, dropped, options).run(source, asked.sort, progress.tell)
+            facts |= Conversion(output, target, dropped, options).run(
+                lambda: _open(file, asked, part)[1], asked.sort, progress.tell
+            )
     say(facts, as_json, _sentence(facts, target.title))
 
 

@@ -207,6 +207,7 @@ FORMAT: Final = Format(
     open_aedat4,
     starts=(MAGIC,),
     write=aedat4_write.write,
+    pieces=True,
     options=("stream",),
 )
 """Known by its first bytes."""

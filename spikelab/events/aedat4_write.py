@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from spikelab.errors import ShapeError, UnsupportedError, Violation, unknown_name
 from spikelab.events.aedat4_header import MAGIC
-from spikelab.events.array import Events, must_be_events
 from spikelab.events.codecs import CODECS, pack
+from spikelab.events.pieces import Pieces, pieces_of
 from spikelab.files import whole_file
 
 __all__ = ["write"]
@@ -44,11 +44,11 @@ _STREAMS: Final = """<dv version="2.0">
 """
 
 
-def write(events: Events, path: str | PathLike[str], codec: str = "lz4") -> None:
+def write(events: Pieces, path: str | PathLike[str], codec: str = "lz4") -> None:
     """Write an AEDAT 4 file, under a temporary name first.
 
     Args:
-        events: the events of a camera.
+        events: the events of a camera, or pieces of them.
         path: the file.
         codec: `"none"`, `"lz4"` or `"zstd"`.
 
@@ -59,21 +59,19 @@ def write(events: Events, path: str | PathLike[str], codec: str = "lz4") -> None
 
     Example:
         >>> import tempfile
-        >>> from spikelab.events import read
+        >>> from spikelab.events import Events, read
         >>> one = Events.from_columns(t=[-5, 1_700_000_000_000_000], x=[3, 639], y=[4, 0], p=[0, 1], shape=(640, 480))
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     write(one, f"{folder}/a.aedat4", codec="zstd")
         ...     read(f"{folder}/a.aedat4").equals(one)
         True
     """
-    must_be_events(events, "AEDAT 4")
     if codec not in CODECS:
         raise unknown_name("codec", codec, CODECS)
-    if len(events.shape) != 2:
-        raise ShapeError(
-            f"AEDAT 4: found a sensor of shape {events.shape}; expected (width, height); write SHD instead"
-        )
-    width, height = events.shape
+    shape, pieces = pieces_of(events, "AEDAT 4")
+    if len(shape) != 2:
+        raise ShapeError(f"AEDAT 4: found a sensor of shape {shape}; expected (width, height); write SHD instead")
+    width, height = shape
     if max(width, height) > _MOST:
         found = f"a sensor of {width} x {height} pixels"
         raise UnsupportedError(
@@ -82,8 +80,11 @@ def write(events: Events, path: str | PathLike[str], codec: str = "lz4") -> None
     rows: list[bytes] = []
     with whole_file(path) as temporary, temporary.open("wb") as file:
         file.write(_header(codec, width, height, -1))
-        for start in range(0, len(events), _EVENTS_IN_PACKET):
-            part = events.array[start : start + _EVENTS_IN_PACKET]
+        for part in (
+            piece.array[start : start + _EVENTS_IN_PACKET]
+            for piece in pieces
+            for start in range(0, len(piece), _EVENTS_IN_PACKET)
+        ):
             payload = pack(_packet(part), codec)
             file.write(struct.pack("<ii", 0, len(payload)))
             rows.append(_row(file.tell(), len(payload), part))

@@ -20,10 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikelab.errors import FormatError, ShapeError
-from spikelab.events.array import Events, must_be_events
+from spikelab.events.array import Events
 from spikelab.events.faults import Faults
+from spikelab.events.pieces import Pieces, pieces_of
 from spikelab.events.prophesee import Header, evt_name, header_end
-from spikelab.events.prophesee_write import PIECE, refuse
+from spikelab.events.prophesee_write import PIECE, must_be_camera, refuse
 from spikelab.events.source import TRIGGER, Extras, Format
 from spikelab.events.words import decode, fresh_state
 from spikelab.files import whole_file
@@ -121,7 +122,7 @@ def open_dat(
     )
 
 
-def write(events: Events, path: str | PathLike[str]) -> None:
+def write(events: Pieces, path: str | PathLike[str]) -> None:
     """Write a DAT file (version 2), under a temporary name first.
 
     Raises:
@@ -139,16 +140,33 @@ def write(events: Events, path: str | PathLike[str]) -> None:
         ...     read(f"{folder}/a.dat").equals(two)
         True
     """
-    must_be_events(events, "DAT")
-    t = events.t
-    low = t & 0xFFFFFFFF
-    lost = np.zeros(len(t), np.bool_)
-    if len(t):
-        wraps = np.concatenate([[0], np.cumsum(np.diff(low) < -(1 << 31))])
-        lost = t != low + (wraps << 32)
+    shape, pieces = pieces_of(events, "DAT")
+    width, height = must_be_camera(shape, "DAT")
+    head = f"% Data file containing CD events.\n% Version 2\n% Width {width}\n% Height {height}\n".encode()
+    before, time = 0, 0
+    with whole_file(path) as temporary, temporary.open("wb") as file:
+        file.write(head + bytes([_EVENTS[1], _RECORD]))
+        for piece in pieces:
+            _refuse(piece, before, time)
+            for start in range(0, len(piece), PIECE):
+                part = piece.array[start : start + PIECE]
+                raw = np.empty((len(part), 2), "<u4")
+                raw[:, 0] = part["t"] & 0xFFFFFFFF
+                raw[:, 1] = part["p"].astype(np.uint32) << 28 | part["y"].astype(np.uint32) << 14 | part["x"]
+                file.write(raw.tobytes())
+            before, time = before + len(piece), int(piece.t[-1]) if len(piece) else time
+
+
+def _refuse(events: Events, before: int, time: int) -> None:
+    """Refuse what the records cannot say; `before` events came before these, the last one at `time` [us]."""
+    # A reader takes a fall by more than half of the range for a wrap.
+    low = events.t & 0xFFFFFFFF
+    falls = np.diff(low, prepend=time & 0xFFFFFFFF) < -(1 << 31)
+    lost = events.t >> 32 != (time >> 32) + np.cumsum(falls)
     refuse(
         events,
         "DAT",
+        before,
         [
             (
                 "coordinates_within_14_bits",
@@ -164,16 +182,6 @@ def write(events: Events, path: str | PathLike[str]) -> None:
             ),
         ],
     )
-    width, height = events.shape
-    head = f"% Data file containing CD events.\n% Version 2\n% Width {width}\n% Height {height}\n".encode()
-    with whole_file(path) as temporary, temporary.open("wb") as file:
-        file.write(head + bytes([_EVENTS[1], _RECORD]))
-        for start in range(0, len(t), PIECE):
-            part = events.array[start : start + PIECE]
-            raw = np.empty((len(part), 2), "<u4")
-            raw[:, 0] = part["t"] & 0xFFFFFFFF
-            raw[:, 1] = part["p"].astype(np.uint32) << 28 | part["y"].astype(np.uint32) << 14 | part["x"]
-            file.write(raw.tobytes())
 
 
 def _knows(head: bytes) -> bool:
@@ -181,5 +189,5 @@ def _knows(head: bytes) -> bool:
     return start > 0 and evt_name(head) is None and head[start : start + 2] in (b"\x00\x08", b"\x0c\x08", b"\x0e\x08")
 
 
-FORMAT: Final = Format("dat", "DAT", (".dat",), open_dat, knows=_knows, write=write)
+FORMAT: Final = Format("dat", "DAT", (".dat",), open_dat, knows=_knows, write=write, pieces=True)
 """Known by the two bytes behind its header, or by the end of its name."""

@@ -23,9 +23,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikelab.errors import FormatError, ShapeError, UnsupportedError, Violation
-from spikelab.events.array import Events, must_be_events
+from spikelab.events.array import Events
 from spikelab.events.faults import Faults
+from spikelab.events.pieces import Pieces, pieces_of
 from spikelab.events.source import BLOCK, Extras, Format
+from spikelab.events.transform.records import records
 from spikelab.events.words import decode, fresh_state
 from spikelab.files import file_size, whole_file
 
@@ -120,7 +122,7 @@ def read_header(path: str | PathLike[str]) -> tuple[str, tuple[int, ...]]:
     return kind, (width, height)
 
 
-def write(events: Events, path: str | PathLike[str]) -> None:
+def write(events: Pieces, path: str | PathLike[str]) -> None:
     """Write a file of type dvs, under a temporary name first.
 
     Raises:
@@ -138,9 +140,29 @@ def write(events: Events, path: str | PathLike[str]) -> None:
         ...     read(f"{folder}/a.es").equals(one)
         True
     """
-    must_be_events(events, "Event Stream")
-    if len(events.shape) != 2:
-        raise ShapeError(f"Event Stream: found a sensor of shape {events.shape}; expected (width, height); write SHD")
+    shape, pieces = pieces_of(events, "Event Stream")
+    if len(shape) != 2:
+        raise ShapeError(f"Event Stream: found a sensor of shape {shape}; expected (width, height); write SHD")
+    header = SIGNATURE + bytes([2, 0, 0, 1]) + np.array(shape).astype("<u2").tobytes()
+    from spikelab.events.write_kernel import es_bytes
+
+    before, time = 0, 0
+    with whole_file(path) as temporary, temporary.open("wb") as file:
+        file.write(header)
+        for piece in pieces:
+            _refuse(piece, before)
+            array = records(piece)
+            for start in range(0, len(array), BLOCK):
+                block = array[start : start + BLOCK]
+                end = int(block["t"][-1])
+                out = np.empty(_RECORD * len(block) + (end - time) // _PASS_US, np.uint8)
+                file.write(out[: es_bytes(block, time, out)].data)
+                time = end
+            before += len(piece)
+
+
+def _refuse(events: Events, before: int) -> None:
+    """Refuse what the records cannot say; `before` events came before these."""
     first, last = (int(events.t[0]), int(events.t[-1])) if len(events) else (0, 0)
     rules = [
         ("at_most_65535_pixels", "shape", events.shape, max(events.shape) > 65535, "sides up to 65535", "crop first"),
@@ -149,7 +171,7 @@ def write(events: Events, path: str | PathLike[str]) -> None:
             "few_bytes_between_events",
             "t[-1]",
             f"{last} us",
-            last // _PASS_US > 16 * len(events) + _MOST_PASSES,
+            last // _PASS_US > 16 * (before + len(events)) + _MOST_PASSES,
             "a recording that starts near 0 us",
             "subtract events.t[0] first",
         ),
@@ -161,27 +183,7 @@ def write(events: Events, path: str | PathLike[str]) -> None:
     ]
     if violations:
         raise UnsupportedError(violations=violations)
-    header = SIGNATURE + bytes([2, 0, 0, 1]) + np.array(events.shape, "<u2").tobytes()
-    with whole_file(path) as temporary, temporary.open("wb") as file:
-        file.write(header)
-        before = 0
-        for start in range(0, len(events), BLOCK):
-            block = events.array[start : start + BLOCK]
-            file.write(_encode(block, before))
-            before = int(block["t"][-1])
 
 
-def _encode(block: NDArray[np.void], before: int) -> bytes:
-    """Bytes of events, the first of which follows `before` [us]."""
-    passes, rest = np.divmod(np.diff(block["t"], prepend=before), _PASS_US)
-    end = np.cumsum(passes + _RECORD)
-    raw = np.full(int(end[-1]), 0xFF, np.uint8)
-    place = end - _RECORD
-    raw[place] = rest << 1 | block["p"]
-    raw[place + 1], raw[place + 2] = block["x"] & 255, block["x"] >> 8
-    raw[place + 3], raw[place + 4] = block["y"] & 255, block["y"] >> 8
-    return raw.tobytes()
-
-
-FORMAT: Final = Format("es", "Event Stream", (".es",), open_es, (SIGNATURE,), write=write)
+FORMAT: Final = Format("es", "Event Stream", (".es",), open_es, (SIGNATURE,), write=write, pieces=True)
 """Known by its first bytes."""

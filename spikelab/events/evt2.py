@@ -15,10 +15,9 @@ from os import PathLike
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from spikelab.events.array import Events
 from spikelab.events.faults import Faults
+from spikelab.events.pieces import Pieces
 from spikelab.events.prophesee import Raw, evt_name, open_raw
 from spikelab.events.prophesee_write import Encoder, write_raw
 from spikelab.events.source import Format
@@ -39,7 +38,7 @@ def open_evt2(
     return open_raw(path, faults, shape, sorted, "EVT2", 4, 1, lambda header: _kernel)
 
 
-def write(events: Events, path: str | PathLike[str]) -> None:
+def write(events: Pieces, path: str | PathLike[str]) -> None:
     """Write an EVT2 file, under a temporary name first.
 
     Raises:
@@ -49,26 +48,24 @@ def write(events: Events, path: str | PathLike[str]) -> None:
 
     Example:
         >>> import tempfile
-        >>> from spikelab.events import read
+        >>> from spikelab.events import Events, read
         >>> one = Events.from_columns(t=[1 << 40], x=[3], y=[4], p=[0], shape=(34, 34))
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     write(one, f"{folder}/a.raw")
         ...     read(f"{folder}/a.raw").equals(one)
         True
     """
-    write_raw(events, path, "EVT2", "2.0", _Encoder(low_bits=6, high_bits=28))
+    write_raw(events, path, "EVT2", "2.0", _ENCODER)
 
 
-class _Encoder(Encoder):
-    word = np.dtype("<u4")
+def _words() -> Any:
+    from spikelab.events.write_kernel import evt2_words
 
-    def time_high(self, high: NDArray[np.int64]) -> NDArray[np.int64]:
-        return 8 << 28 | high
-
-    def words(self, array: NDArray[np.void]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        t, x, y = (array[name].astype(np.int64) for name in ("t", "x", "y"))
-        return (array["p"].astype(np.int64) << 28 | (t & 63) << 22 | x << 11 | y)[:, None], np.arange(len(array))
+    return evt2_words
 
 
-FORMAT: Final = Format("evt2", "EVT2", (".raw",), open_evt2, knows=lambda head: evt_name(head) == "EVT2", write=write)
+_ENCODER: Final = Encoder(np.dtype("<u4"), most=2, low=6, high=28, kernel=_words)
+FORMAT: Final = Format(
+    "evt2", "EVT2", (".raw",), open_evt2, knows=lambda head: evt_name(head) == "EVT2", write=write, pieces=True
+)
 """Known by its header."""

@@ -20,8 +20,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from spikelab.events.array import Events
 from spikelab.events.faults import Faults
+from spikelab.events.pieces import Pieces
 from spikelab.events.prophesee import Header, Raw, evt_name, open_raw
 from spikelab.events.prophesee_write import Encoder, write_raw
 from spikelab.events.source import Format
@@ -69,7 +69,7 @@ def _sound(types: NDArray[np.integer]) -> int:
     return count if (types[:count] == 8).any() else 0
 
 
-def write(events: Events, path: str | PathLike[str]) -> None:
+def write(events: Pieces, path: str | PathLike[str]) -> None:
     """Write an EVT2.1 file (little-endian), under a temporary name first.
 
     Events that follow each other share a word where they have time, row and polarity in common and columns that rise.
@@ -81,36 +81,24 @@ def write(events: Events, path: str | PathLike[str]) -> None:
 
     Example:
         >>> import tempfile
-        >>> from spikelab.events import read
+        >>> from spikelab.events import Events, read
         >>> two = Events.from_columns(t=[7, 7], x=[3, 5], y=[4, 4], p=[0, 0], shape=(34, 34))
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     write(two, f"{folder}/a.raw")
         ...     read(f"{folder}/a.raw").equals(two)
         True
     """
-    write_raw(events, path, "EVT21", "2.1", _Encoder(low_bits=6, high_bits=28))
+    write_raw(events, path, "EVT21", "2.1", _ENCODER)
 
 
-class _Encoder(Encoder):
-    word = np.dtype("<u8")
+def _words() -> Any:
+    from spikelab.events.write_kernel import evt21_words
 
-    def time_high(self, high: NDArray[np.int64]) -> NDArray[np.int64]:
-        return -(1 << 63) | high << 32  # type 8, in 64 bits with a sign
-
-    def words(self, array: NDArray[np.void]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        t, x, y = (array[name].astype(np.int64) for name in ("t", "x", "y"))
-        p = array["p"].astype(np.int64)
-        new = np.ones(len(array), np.bool_)
-        new[1:] = np.diff(x) <= 0
-        for column in (t, y, p, x >> 5):
-            new[1:] |= np.diff(column) != 0
-        first = np.flatnonzero(new)
-        mask = np.bitwise_or.reduceat(1 << (x & 31), first)
-        t, x, y, p = (column[first] for column in (t, x, y, p))
-        return (p << 60 | (t & 63) << 54 | (x & ~31) << 43 | y << 32 | mask)[:, None], first
+    return evt21_words
 
 
+_ENCODER: Final = Encoder(np.dtype("<u8"), most=2, low=6, high=28, kernel=_words)
 FORMAT: Final = Format(
-    "evt21", "EVT2.1", (".raw",), open_evt21, knows=lambda head: evt_name(head) == "EVT21", write=write
+    "evt21", "EVT2.1", (".raw",), open_evt21, knows=lambda head: evt_name(head) == "EVT21", write=write, pieces=True
 )
 """Known by its header."""

@@ -19,10 +19,9 @@ from os import PathLike
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from spikelab.events.array import Events
 from spikelab.events.faults import Faults
+from spikelab.events.pieces import Pieces
 from spikelab.events.prophesee import Raw, evt_name, open_raw
 from spikelab.events.prophesee_write import Encoder, write_raw
 from spikelab.events.source import Format
@@ -43,7 +42,7 @@ def open_evt3(
     return open_raw(path, faults, shape, sorted, "EVT3", 2, 12, lambda header: _kernel)
 
 
-def write(events: Events, path: str | PathLike[str]) -> None:
+def write(events: Pieces, path: str | PathLike[str]) -> None:
     """Write an EVT3 file, under a temporary name first: a word per event, and one where time or row changes.
 
     Raises:
@@ -53,31 +52,24 @@ def write(events: Events, path: str | PathLike[str]) -> None:
 
     Example:
         >>> import tempfile
-        >>> from spikelab.events import read
+        >>> from spikelab.events import Events, read
         >>> one = Events.from_columns(t=[5, 1 << 30], x=[3, 0], y=[4, 0], p=[0, 1], shape=(34, 34))
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     write(one, f"{folder}/a.raw")
         ...     read(f"{folder}/a.raw").equals(one)
         True
     """
-    write_raw(events, path, "EVT3", "3.0", _Encoder(low_bits=12, high_bits=12))
+    write_raw(events, path, "EVT3", "3.0", _ENCODER)
 
 
-class _Encoder(Encoder):
-    word = np.dtype("<u2")
-    _t, _y = -1, -1
+def _words() -> Any:
+    from spikelab.events.write_kernel import evt3_words
 
-    def time_high(self, high: NDArray[np.int64]) -> NDArray[np.int64]:
-        return 8 << 12 | high
-
-    def words(self, array: NDArray[np.void]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        t, x, y = (array[name].astype(np.int64) for name in ("t", "x", "y"))
-        low = np.where(np.diff(t, prepend=self._t) != 0, 6 << 12 | t & 4095, -1)
-        row = np.where(np.diff(y, prepend=self._y) != 0, y, -1)
-        self._t, self._y = int(t[-1]), int(y[-1])
-        column = 2 << 12 | array["p"].astype(np.int64) << 11 | x
-        return np.stack([low, row, column], axis=1), np.arange(len(array))
+    return evt3_words
 
 
-FORMAT: Final = Format("evt3", "EVT3", (".raw",), open_evt3, knows=lambda head: evt_name(head) == "EVT3", write=write)
+_ENCODER: Final = Encoder(np.dtype("<u2"), most=4, low=12, high=12, kernel=_words)
+FORMAT: Final = Format(
+    "evt3", "EVT3", (".raw",), open_evt3, knows=lambda head: evt_name(head) == "EVT3", write=write, pieces=True
+)
 """Known by its header."""

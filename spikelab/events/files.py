@@ -31,6 +31,7 @@ from spikelab.events import (
 from spikelab.events.array import Events, must_be_events, sensor_shape, whole_us
 from spikelab.events.chunks import by_count, by_window, collect
 from spikelab.events.faults import Errors, Faults
+from spikelab.events.pieces import Pieces
 from spikelab.events.recordings import Recordings
 from spikelab.events.source import Extras, Format, Source
 from spikelab.events.steps import step_us
@@ -187,11 +188,12 @@ def extras(
     return Extras.none() if kind in _SETS else _open(path, kind, errors, None, True, options).extras()
 
 
-def write(events: Events, path: str | PathLike[str], *, format: str | None = None, **options: Any) -> None:
+def write(events: Pieces, path: str | PathLike[str], *, format: str | None = None, **options: Any) -> None:
     """Write events to a file, under a temporary name first; `read` gives the same events back.
 
     Args:
-        events: the events.
+        events: the events; or an iterator of pieces of them that follow each other in time, such as `stream` gives,
+            which are written as they come, one at a time in memory. `Format.pieces` says which formats take these.
         path: the file; the end of its name chooses the format where `format` is None.
         format: name of the format.
         options: those of `write` in the format's module.
@@ -200,7 +202,8 @@ def write(events: Events, path: str | PathLike[str], *, format: str | None = Non
         UnsupportedError: the format is unknown, cannot be written, or cannot hold these events (each reason is named).
         FormatError: the place cannot be written to.
     """
-    must_be_events(events, "write")
+    if not isinstance(events, Iterator):
+        must_be_events(events, "write")
     able = {name: one for name, one in FORMATS.items() if one.write is not None}
     if format is None:
         suffix = Path(file_name(path)).suffix.lower()
@@ -212,6 +215,12 @@ def write(events: Events, path: str | PathLike[str], *, format: str | None = Non
             )
     if format not in able:
         raise unknown_name("format", format, able)
+    if isinstance(events, Iterator) and not able[format].pieces:
+        known = ", ".join(one.title for one in able.values() if one.pieces)
+        raise UnsupportedError(
+            f"write: found pieces of a recording for {able[format].title}; expected all of it, or one of {known}; pass "
+            "Events, or choose one of these"
+        )
     able[format].write(events, path, **options)
 
 

@@ -6,7 +6,8 @@ is added. `ms_to_idx` is an index and says nothing new. Sets of recordings (SHD,
 Columns are taken by their names; files exist whose x is the row.
 
 Source:
-    Gehrig et al., DSEC: A stereo event camera dataset for driving scenarios, IEEE RA-L 6(3), 2021, and its data format.
+    Gehrig et al., DSEC: A stereo event camera dataset for driving scenarios, IEEE RA-L, 2021,
+    doi:10.1109/LRA.2021.3068942, and https://dsec.ifi.uzh.ch/data-format/.
 """
 
 from __future__ import annotations
@@ -20,16 +21,17 @@ from typing import Any, Final
 import numpy as np
 
 from spikelab.errors import FormatError, UnsupportedError, Violation
-from spikelab.events.array import Events, must_be_events
 from spikelab.events.columns import Columns, Rows, named_columns, sensor_of, unit_power
 from spikelab.events.faults import Faults
 from spikelab.events.hdf5 import Hdf5, open_hdf5
+from spikelab.events.pieces import Pieces, pieces_of
 from spikelab.events.source import Format
 from spikelab.files import file_size, whole_file
 
 __all__ = ["FORMAT", "groups_of_events", "open_events", "write"]
 
 _CHUNK = 1 << 16
+_STORED: Final = {"t": np.uint32, "x": np.uint16, "y": np.uint16, "p": np.uint8}
 
 
 def groups_of_events(file: Hdf5) -> list[str]:
@@ -90,7 +92,7 @@ def open_events(
     return Columns(path, faults, sensor_of(shape or stored, count, opened), sorted, count, row, opened, offset, power)
 
 
-def write(events: Events, path: str | PathLike[str]) -> None:
+def write(events: Pieces, path: str | PathLike[str]) -> None:
     """Write a file in DSEC layout, under a temporary name first.
 
     `t` counts from `t_offset`, the time of the first event; `ms_to_idx[k]` is the first event with t >= k ms; further
@@ -104,7 +106,7 @@ def write(events: Events, path: str | PathLike[str]) -> None:
 
     Example:
         >>> import tempfile
-        >>> from spikelab.events import read
+        >>> from spikelab.events import Events, read
         >>> one = Events.from_columns(t=[10**15, 10**15 + 7], x=[3, 7], y=[1, 1], shape=(16, 4))
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     write(one, f"{folder}/a.h5")
@@ -114,9 +116,33 @@ def write(events: Events, path: str | PathLike[str]) -> None:
     import h5py
     import hdf5plugin
 
-    must_be_events(events, "HDF5")
-    offset = int(events.t[0]) if len(events) else 0
-    length = int(events.t[-1]) - offset if len(events) else 0
+    shape, pieces = pieces_of(events, "HDF5")
+    filters: dict[str, Any] = dict(hdf5plugin.Blosc(cname="zstd", clevel=1, shuffle=hdf5plugin.Blosc.SHUFFLE))
+    count, offset, starts, index = 0, 0, 0, [np.zeros(0, np.uint64)]
+    with whole_file(path) as temporary, h5py.File(temporary, "w", libver="earliest", track_order=False) as file:
+        columns = {
+            name: file.create_dataset(f"events/{name}", (0,), dtype, maxshape=(None,), chunks=(_CHUNK,), **filters)
+            for name, dtype in _STORED.items()
+        }
+        for piece in pieces:
+            if not len(piece):
+                continue
+            offset = offset if count else int(piece.t[0])
+            _must_be_within_reach(offset, int(piece.t[-1]) - offset)
+            t = piece.t - offset
+            for name, column in columns.items():
+                column.resize((count + len(piece),))
+                column[count:] = (t if name == "t" else piece.array[name]).astype(_STORED[name])
+            stop = int(t[-1]) // 1000 + 1
+            index.append((count + np.searchsorted(t, np.arange(starts, stop) * 1000)).astype(np.uint64))
+            count, starts = count + len(piece), stop
+        file["ms_to_idx"] = np.concatenate(index)
+        file["t_offset"] = np.int64(offset)
+        file["sensor"] = np.array(shape, np.int64)
+
+
+def _must_be_within_reach(offset: int, length: int) -> None:
+    """Refuse times that `t` cannot hold."""
     if length >= 1 << 32 or not abs(offset) < 1 << 61:
         found = Violation(
             "time_within_32_bits",
@@ -126,21 +152,6 @@ def write(events: Events, path: str | PathLike[str]) -> None:
             "cut it with Events.between, or write .npz",
         )
         raise UnsupportedError(violations=[found])
-    filters: dict[str, Any] = dict(hdf5plugin.Blosc(cname="zstd", clevel=1, shuffle=hdf5plugin.Blosc.SHUFFLE))
-    columns = {
-        "t": (events.t - offset).astype(np.uint32),
-        "x": events.x,
-        "y": events.y,
-        "p": events.p.astype(np.uint8),
-    }
-    with whole_file(path) as temporary, h5py.File(temporary, "w", libver="earliest", track_order=False) as file:
-        for name, column in columns.items():
-            packing = {"chunks": (min(len(events), _CHUNK),), **filters} if len(events) else {}
-            file.create_dataset(f"events/{name}", data=column, **packing)
-        starts = np.arange(length // 1000 + 1 if len(events) else 0) * 1000
-        file["ms_to_idx"] = np.searchsorted(events.t - offset, starts).astype(np.uint64)
-        file["t_offset"] = np.int64(offset)
-        file["sensor"] = np.array(events.shape, np.int64)
 
 
 def _leaves(file: Hdf5, group: str) -> list[str]:
@@ -165,6 +176,6 @@ def _opened(path: str | PathLike[str], paths: Mapping[str, str]) -> Iterator[Map
 
 
 FORMAT: Final = Format(
-    "hdf5", "HDF5 of one recording", (".h5", ".hdf5"), open_events, write=write, options=("unit", "group")
+    "hdf5", "HDF5 of one recording", (".h5", ".hdf5"), open_events, write=write, pieces=True, options=("unit", "group")
 )
 """Known by what is in it."""

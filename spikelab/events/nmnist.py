@@ -20,6 +20,7 @@ from spikelab.errors import FormatError, ShapeError, UnsupportedError, Violation
 from spikelab.events.array import Events, must_be_events, sensor_shape
 from spikelab.events.faults import Faults
 from spikelab.events.source import Extras, Format
+from spikelab.events.transform.records import records
 from spikelab.events.words import decode, fresh_state
 from spikelab.files import file_size, whole_file
 
@@ -139,15 +140,11 @@ def encode(events: Events) -> bytes:
     ]
     if violations:
         raise UnsupportedError(violations=violations)
-    extra = np.diff(needed, prepend=0)
-    place = np.arange(len(t)) + needed
-    raw = np.zeros((len(t) + int(extra.sum()), _RECORD), np.uint8)
-    raw[:, 1] = _OVERFLOW_Y
-    low = t - needed * _OVERFLOW_US
-    raw[place] = np.stack(
-        [events.x, events.y, events.p.astype(np.int64) << 7 | low >> 16, low >> 8 & 255, low & 255], axis=1
-    )
-    return raw.tobytes()
+    from spikelab.events.write_kernel import nmnist_bytes
+
+    out = np.empty(_RECORD * (len(t) + int(needed[-1])), np.uint8)
+    nmnist_bytes(records(events), out)
+    return out.tobytes()
 
 
 FORMAT: Final = Format("nmnist", "N-MNIST .bin", (".bin",), open_bin, write=write)

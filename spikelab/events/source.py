@@ -97,5 +97,7 @@ class Format:
     """Whether a file is certainly of this format, from its first 4 KiB; for those that no fixed bytes start."""
     write: Any = None
     """`write(events, path, **options)`, where the format can be written."""
+    pieces: bool = False
+    """Whether `write` also takes an iterator of Events, the pieces of a recording, and holds one at a time."""
     options: tuple[str, ...] = field(default=())
     """Names of further options of `open`."""

@@ -23,10 +23,11 @@ __all__ = ["ArrayFrames", "Batch", "Frames", "Loader", "Padded", "Samples", "bat
 
 
 class Batch(NamedTuple):
-    """x: [T, B, *shape] float32 input; labels: [B] int64 class numbers."""
+    """x: [T, B, *shape] float32 input; labels: [B] int64 class numbers; lengths: [B] steps of each, None for T."""
 
     x: Tensor
     labels: Tensor
+    lengths: Tensor | None = None
 
 
 @runtime_checkable
@@ -146,6 +147,10 @@ def batches(data: Frames, size: int, order: NDArray[np.int64] | None = None) -> 
     """
     indices = np.arange(len(data)) if order is None else order
     for first in range(0, len(indices), size):
+        if isinstance(data, Samples):
+            padded = data.padded(indices[first : first + size])
+            yield Batch(padded.x, padded.labels, padded.lengths)
+            continue
         x, labels = data.batch(indices[first : first + size])
         yield Batch(
             torch.from_numpy(np.ascontiguousarray(x, dtype=np.float32)), torch.from_numpy(np.asarray(labels, np.int64))
@@ -198,7 +203,8 @@ class Samples(Dataset[tuple[NDArray[Any], int]]):
     """Recordings as samples for a DataLoader and for `fit`: read, changed at random, made an array, when asked for.
 
     What is random comes from (seed, epoch, number of the sample) alone: it is the same for any number of worker
-    processes, in any order. Index with a number, or with (epoch, number).
+    processes, in any order. Index with a number, or with (epoch, number). A batch is padded to its longest sample;
+    `fit` and `evaluate` leave the padded steps out, so that each sample of a causal model counts as it does alone.
 
     Args:
         recordings: R recordings.
@@ -272,9 +278,13 @@ class Samples(Dataset[tuple[NDArray[Any], int]]):
         other.epoch = int(epoch)
         return other
 
+    def padded(self, indices: Any) -> Padded:
+        """Some samples as a batch with their lengths: what `fit` and `evaluate` read."""
+        return collate(self.__getitems__(np.asarray(indices).tolist()))
+
     def batch(self, indices: Any) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """x [T, B, *shape], padded to the longest of them, and labels [B]: what `fit` and `evaluate` read."""
-        padded = collate(self.__getitems__(np.asarray(indices).tolist()))
+        """x [T, B, *shape], padded to the longest of them, and labels [B]."""
+        padded = self.padded(indices)
         return padded.x.numpy(), padded.labels.numpy()
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from spikelab.errors import ShapeError, UnsupportedError
 from spikelab.nn.data import Frames, batches, frames
@@ -59,7 +60,11 @@ class Evaluation:
 
 
 class Rates:
-    """Collects the mean output of each spiking layer while used as a context."""
+    """Collects the mean output of each spiking layer while used as a context; see to `lengths` before each batch.
+
+    `lengths` are the steps [B] of the samples of the batch to come: those behind the end of each do not count. None for
+    all steps.
+    """
 
     def __init__(self, model: torch.nn.Module):
         self.layers = {
@@ -67,17 +72,23 @@ class Rates:
             for n, m in model.named_modules()
             if isinstance(m, PSN) or (isinstance(m, Neuron) and m.model.spiking)
         }
+        self.lengths: Tensor | None = None
         self.sums = dict.fromkeys(self.layers, 0.0)
-        self.calls = dict.fromkeys(self.layers, 0)
+        self.steps = dict.fromkeys(self.layers, 0)
 
     def __enter__(self) -> Rates:
         self.handles = []
         for name, layer in self.layers.items():
 
             def hook(_: Any, __: Any, output: Any, name: str = name) -> None:
-                spikes = output[0] if isinstance(output, tuple) else output
-                self.sums[name] += float(spikes.detach().mean())
-                self.calls[name] += 1
+                spikes = (output[0] if isinstance(output, tuple) else output).detach()
+                if self.lengths is None:
+                    steps = spikes.shape[0] * spikes.shape[1]
+                else:
+                    inside = torch.arange(len(spikes))[:, None] < self.lengths
+                    spikes, steps = spikes[inside.to(spikes.device)], int(self.lengths.sum())
+                self.sums[name] += float(spikes.mean()) * steps
+                self.steps[name] += steps
 
             self.handles.append(layer.register_forward_hook(hook))
         return self
@@ -89,7 +100,7 @@ class Rates:
     @property
     def mean(self) -> dict[str, float]:
         """Mean output per layer."""
-        return {n: self.sums[n] / max(self.calls[n], 1) for n in self.layers}
+        return {n: self.sums[n] / max(self.steps[n], 1) for n in self.layers}
 
 
 def check_data(model: torch.nn.Module, data: Frames, readout: str, where: str, *, take_dt: bool = False) -> None:
@@ -112,9 +123,9 @@ def check_data(model: torch.nn.Module, data: Frames, readout: str, where: str, *
         check_dt(model, float(dt), f"{where}: data")
         if take_dt:
             set_dt(model, float(dt))
-    x, _ = next(batches(data, 1))
+    one = next(batches(data, 1))
     with evaluating(model), torch.no_grad():
-        outputs = model_scores(model, x, readout, where).shape[1]
+        outputs = model_scores(model, one.x, readout, where, one.lengths).shape[1]
     largest = int(np.max(data.labels))
     if largest >= outputs:
         raise ShapeError(
@@ -141,8 +152,9 @@ def evaluate(model: torch.nn.Module, data: Any, *, batch_size: int = 256, readou
     check_data(model, samples, readout, "evaluate")
     predictions, losses, labels = [], 0.0, []
     with evaluating(model), torch.no_grad(), Rates(model) as rates:
-        for x, y in batches(samples, batch_size):
-            s = model_scores(model, x, readout, "evaluate")
+        for x, y, lengths in batches(samples, batch_size):
+            rates.lengths = lengths
+            s = model_scores(model, x, readout, "evaluate", lengths)
             if not torch.isfinite(s).all():
                 raise UnsupportedError(
                     "evaluate: found scores that are not finite; expected numbers; "

@@ -15,11 +15,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from spikelab.errors import FormatError, ShapeError, UnsupportedError
 from spikelab.files import check_place, file_name, make_folder
-from spikelab.nn.data import Frames, Samples, batches, frames
+from spikelab.nn.data import Batch, Frames, Samples, batches, frames
 from spikelab.train.augment import Transform, augmented
 from spikelab.train.checkpoint import Checkpoint, load_checkpoint, restore, save_checkpoint
 from spikelab.train.evaluation import Rates, check_data, evaluate
@@ -74,7 +73,8 @@ def fit(
 
     Args:
         model: returns (y [T, B, classes], state); layers without dt take that of the data.
-        train: `Frames`, or a pair (x [T, N, *shape], labels [N]).
+        train: `Frames`, or a pair (x [T, N, *shape], labels [N]). Of `nn.data.Samples` of unequal length, the steps
+            behind the end of each count neither in the readout nor in the rates.
         validation: the same kind of data, evaluated after each epoch; never trained on.
         epochs: passes over the data.
         batch_size: samples per update.
@@ -189,12 +189,12 @@ class _Run:
         with torch.random.fork_rng(devices=[]), Rates(self.model) as rates:
             torch.manual_seed(np.random.SeedSequence([s.seed, number]).generate_state(1)[0].item())
             data = self.data.at_epoch(number) if isinstance(self.data, Samples) else self.data
-            for k, (x, labels) in enumerate(batches(data, s.batch_size, order)):
+            for k, batch in enumerate(batches(data, s.batch_size, order)):
                 rate = self._set_rate(number * self.updates + k)
-                loss, hits = self._update(
-                    augmented(x, s.augment, rng), labels, f"in epoch {number + 1}, update {k + 1}"
-                )
-                total += loss * len(labels)
+                rates.lengths = batch.lengths
+                batch = batch._replace(x=augmented(batch.x, s.augment, rng))
+                loss, hits = self._update(batch, f"in epoch {number + 1}, update {k + 1}")
+                total += loss * len(batch.labels)
                 right += hits
                 if bar is not None:
                     bar.step()
@@ -220,10 +220,10 @@ class _Run:
             group["lr"] = rate
         return rate
 
-    def _update(self, x: Tensor, labels: Tensor, when: str) -> tuple[float, int]:
+    def _update(self, batch: Batch, when: str) -> tuple[float, int]:
         """One step of the optimiser: the loss, and how many samples were right."""
-        s = self.settings
-        found = model_scores(self.model, x, s.readout, "fit")
+        s, labels = self.settings, batch.labels
+        found = model_scores(self.model, batch.x, s.readout, "fit", batch.lengths)
         loss = torch.nn.functional.cross_entropy(found, labels, label_smoothing=s.label_smoothing)
         if not torch.isfinite(loss):
             raise UnsupportedError(f"fit: the loss is {loss.item()} {when}; lower lr={s.lr}, or set clip=1.0")

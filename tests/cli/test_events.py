@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from spikelab.cli.main import app
-from spikelab.events import FORMATS, Events, Extras, Recordings, extras, nmnist, read, shd
+from spikelab.events import FORMATS, Events, Extras, Recordings, extras, nmnist, read, shd, write
 from spikelab.events.source import TRIGGER
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -250,6 +251,40 @@ app(["events", "convert", source, out])
 """
 
 
+def test_a_recording_passes_through_memory_in_pieces(tmp_path: Path) -> None:
+    rng = np.random.default_rng(4)
+    count = 1 << 20
+    t = np.sort(rng.integers(0, 8_000_000, count))
+    events = Events.from_columns(t, *rng.integers(0, 240, (2, count)), rng.integers(0, 2, count), shape=(256, 256))
+    write(events, tmp_path / "a.raw", format="evt2")
+    write(events.between(0, 9), tmp_path / "warm.raw", format="evt2")
+    for name in (name for name, one in FORMATS.items() if one.pieces):
+        out = tmp_path / f"o{FORMATS[name].suffixes[0]}"
+        facts("convert", tmp_path / "warm.raw", out, "--to", name)
+        tracemalloc.start()
+        found = facts("convert", tmp_path / "a.raw", out, "--to", name)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < events.array.nbytes, name
+        assert (found["count"], found["on_count"], found["t_last_us"]) == (count, int(events.p.sum()), int(t[-1]))
+        again = read(out, format=name)
+        assert isinstance(again, Events) and again.equals(events)
+
+
+def test_pieces_are_not_begun_anew_behind_damage(tmp_path: Path) -> None:
+    # The recording is opened three times: for its shape, to be written, and to be compared.
+    lines = [f"{k / 1e6:.6f} {k % 30} {k % 20} {k & 1}\n" for k in range(70_000)]
+    (tmp_path / "a.txt").write_text("".join([*lines[:50_000], "damage\n", *lines[50_000:]]))
+    result = call("convert", tmp_path / "a.txt", tmp_path / "o.raw", "--to", "evt3", "--errors", "skip")
+    assert result.exit_code == 0 and result.stderr.count("warning") == 1 and "70,000 events (30 x 20" in result.stdout
+    found = facts("convert", tmp_path / "a.txt", tmp_path / "o.raw", "--to", "evt3", "--errors", "truncate")
+    assert found["count"] == 50_000 and len(found["warnings"]) == 1
+    (tmp_path / "b.txt").write_text("".join(lines[1:]))
+    found = facts("convert", tmp_path / "b.txt", tmp_path / "o.dat", "--drop", "times")
+    assert (found["t_first_us"], found["t_last_us"], found["count"]) == (0, 69_998, 69_999)
+    assert found["dropped"] == {"times": "t = 0 was 1 us"}
+
+
 @pytest.mark.parametrize("moment", ["half", "whole", "end"])
 def test_a_conversion_that_is_killed_leaves_the_old_file_or_none(
     moment: str, small: tuple[Path, Events], tmp_path: Path
@@ -274,3 +309,35 @@ def test_a_conversion_that_is_killed_leaves_the_old_file_or_none(
     assert left and all(p.suffix == ".tmp" for p in left)
     for path in left:  # what lies there under the temporary name is taken for no recording
         refused("info", path)
+
+
+KILLED_IN_PIECES = """
+import os, signal, sys
+from dataclasses import replace
+from spikelab.cli.main import app
+from spikelab.events import FORMATS, dat
+
+def write(pieces, path):
+    def some():
+        yield next(pieces)
+        yield next(pieces)
+        os.kill(os.getpid(), signal.SIGKILL)
+    dat.write(some(), path)
+
+FORMATS["dat"] = replace(dat.FORMAT, write=write)
+app(["events", "convert", *sys.argv[1:], "--drop", "shape"])
+"""
+
+
+def test_a_conversion_that_is_killed_between_two_pieces_leaves_the_old_file(
+    small: tuple[Path, Events], tmp_path: Path
+) -> None:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    (folder / "o.dat").write_bytes(b"old")
+    command = [sys.executable, "-c", KILLED_IN_PIECES, str(small[0]), str(folder / "o.dat")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert (folder / "o.dat").read_bytes() == b"old"
+    others = [p.name for p in folder.iterdir() if p.name != "o.dat"]
+    assert others and all(name.startswith(".spikelab-") and name.endswith(".tmp") for name in others)

@@ -16,6 +16,7 @@ from spikelab.events import Events, Recordings, bin_events, shd
 from spikelab.events import Frames as BinnedFrames
 from spikelab.nn.data import Loader, Samples, collate
 from spikelab.train import evaluate, fit
+from spikelab.train.losses import READOUTS, scores
 
 to_counts = partial(bin_events, dt="5 ms")
 
@@ -113,3 +114,53 @@ def test_fit_trains_on_them(speech: Recordings) -> None:
     (first, accuracy), (again, _), (other, _) = trained(1), trained(1), trained(2)
     assert accuracy == 1.0
     assert [row["loss"] for row in first] == [row["loss"] for row in again] != [row["loss"] for row in other]
+
+
+@pytest.mark.parametrize("readout", READOUTS)
+def test_a_padded_batch_is_each_recording_alone(speech: Recordings, readout: str) -> None:
+    torch.manual_seed(1)
+    spiking = nn.LIF(v_threshold=0.5, recurrent=True)
+    model = nn.Sequential(nn.Linear(16, 8), spiking, nn.Linear(8, 2), nn.LI(tau_mem="20 ms"))
+    nn.set_dt(model, "5 ms")
+    samples = Samples(speech, to_counts)
+    found: dict[bool, list[torch.Tensor]] = {}
+    for padded in (True, False):
+        parts = [range(10)] if padded else [[k] for k in range(10)]
+        logits, labels = [], []
+        for batch in map(samples.padded, parts):
+            logits.append(scores(model(batch.x)[0], readout, batch.lengths))
+            labels.append(batch.labels)
+        if padded:
+            assert len(set(batch.lengths.tolist())) == 10
+            wrong = (scores(model(batch.x)[0], readout) - logits[0]).abs().amax(1)
+            assert (wrong[batch.lengths < len(batch.x)] > 1e-3).sum() >= (1 if readout == "max" else 9)
+        loss = torch.nn.functional.cross_entropy(torch.cat(logits), torch.cat(labels))
+        found[padded] = [torch.cat(logits), loss, *torch.autograd.grad(loss, list(model.parameters()))]
+    assert all(float(part.detach().abs().max()) > 1e-4 for part in found[True])
+    for ours, alone in zip(found[True], found[False], strict=True):
+        # Products of matrices add up in another order.
+        torch.testing.assert_close(ours, alone, rtol=1e-5, atol=1e-6 * float(alone.detach().abs().max()))
+
+
+def test_evaluation_does_not_depend_on_what_is_padded(speech: Recordings) -> None:
+    torch.manual_seed(1)
+    model = nn.Sequential(nn.Linear(16, 8), nn.LIF(v_threshold=0.5), nn.Linear(8, 2), nn.LI(tau_mem="20 ms"))
+    samples = Samples(speech, to_counts, dt="5 ms")
+    nn.set_dt(model, "5 ms")
+    alone, padded = (evaluate(model, samples, batch_size=size) for size in (1, 10))
+    assert padded.loss == pytest.approx(alone.loss, rel=1e-5)
+    assert padded.rates == pytest.approx(alone.rates, rel=1e-5) and alone.rates["1"] > 0.01
+    rows = [
+        fit(model, samples, epochs=1, batch_size=size, lr=1e-12, weight_decay=0.0, progress=False)[0]
+        for size in (1, 10)
+    ]
+    for row in rows:
+        assert row["loss"] == pytest.approx(alone.loss, rel=1e-5)
+        assert row["rates"] == pytest.approx(alone.rates, rel=1e-5)
+
+
+def test_samples_without_steps_are_refused() -> None:
+    y = torch.zeros(3, 2, 4)
+    for lengths in ([3, 0], [3, 4], [3]):
+        with pytest.raises(ShapeError, match="expected 1 to 3 steps for each of 2"):
+            scores(y, "mean", torch.tensor(lengths))

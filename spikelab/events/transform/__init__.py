@@ -6,7 +6,8 @@ that drops events says so, and `len(events)` before and after says how many. Ran
 To arrays: `bin_events` (steps of time), `bin_slices` (`slices_by_count`, `slices_by_time`, `slices_at`), `sparse_bins`,
 `binary_frames`, `voxel_grid`, `time_surfaces`, `averaged_surfaces`.
 Less: `crop`, `crop_centre`, `crop_random`, `crop_random_time`, `Events.between`, `cut`, `denoise`, `refractory`,
-`hot_pixels` and `drop_pixels`, `decimate`, `drop_events`, `drop_time`, `drop_area`, `drop_random_pixels`, `drop_part`.
+`hot_pixels` and `drop_pixels`, `decimate`, `integrate_events`, `differentiate_events`, `drop_events`, `drop_time`,
+`drop_area`, `drop_random_pixels`, `drop_part`.
 Other: `pool_events`, `resize`, `flip_x`, `flip_y`, `flip_polarity`, `merge_polarities`, `reverse_time`, `shift_time`,
 `skew_time`, `jitter_space`, `jitter_time`. More: `add_noise`, `merge`, `mix`. Now and then: `sometimes`.
 """
@@ -26,6 +27,7 @@ from spikelab.events.transform.chance import Rng, sometimes
 from spikelab.events.transform.clock import shift_time, skew_time
 from spikelab.events.transform.cropping import crop, crop_centre, crop_random, crop_random_time
 from spikelab.events.transform.dropping import drop_area, drop_events, drop_part, drop_random_pixels, drop_time
+from spikelab.events.transform.integration import differentiate_events, integrate_events
 from spikelab.events.transform.jitter import Border, jitter_space, jitter_time
 from spikelab.events.transform.mirrors import flip_polarity, flip_x, flip_y, merge_polarities, reverse_time
 from spikelab.events.transform.mixing import add_noise, merge, mix
@@ -59,6 +61,7 @@ __all__ = [
     "cut",
     "decimate",
     "denoise",
+    "differentiate_events",
     "drop_area",
     "drop_events",
     "drop_part",
@@ -69,6 +72,7 @@ __all__ = [
     "flip_x",
     "flip_y",
     "hot_pixels",
+    "integrate_events",
     "jitter_space",
     "jitter_time",
     "locate",
