@@ -24,8 +24,8 @@ __all__ = ["OUTCOMES", "Finding", "examine"]
 
 OUTCOMES = ("read", "read in part", "FormatError", "UnsupportedError")
 """What may come of a file: read whole; refused by `"strict"` and read in part by the other two; refused by all."""
-SMALL = {"_PIECE": 256, "BLOCK": 64}
-"""Sizes of the readers' buffers in `stream`: small, so that a short file crosses their edges."""
+SMALL = {"_PIECE": 256, "_LONG": 1024, "BLOCK": 64}
+"""Sizes of the readers' buffers in `stream`: small, so that a short file crosses their edges, and is read by a thread."""
 WHOLE = {"aedat3"}
 """Readers that look at a packet as a whole where the buffer holds it: their buffers stay."""
 MOST_PIECES = 1000
