@@ -13,7 +13,7 @@ from spikelab.arrays import is_whole
 from spikelab.errors import ShapeError
 from spikelab.events.array import Events, must_be_events, whole_us
 from spikelab.events.steps import step_edges, step_us, steps_needed
-from spikelab.events.transform.records import places, records, strides
+from spikelab.events.transform.records import records, strides
 from spikelab.events.transform.slices import must_be_slices
 from spikelab.units import Quantity
 
@@ -188,7 +188,7 @@ def step_bounds(
         )
     _must_be_steps(steps, where)
     must_fit(events, steps, bytes_each, where)
-    first = places(events, step_edges(dt, int(steps), start_us))
+    first = np.searchsorted(events.t, step_edges(dt, int(steps), start_us)).astype(np.int64)
     lost = len(events) - int(first[-1])
     if lost and late == "error":
         enough = steps_needed(events, dt, start_us)

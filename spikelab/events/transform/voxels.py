@@ -11,7 +11,7 @@ from spikelab.arrays import is_whole
 from spikelab.errors import ShapeError
 from spikelab.events.array import Events, must_be_events, whole_us
 from spikelab.events.transform.bins import must_fit
-from spikelab.events.transform.records import must_be_moderate, places, records, strides
+from spikelab.events.transform.records import must_be_moderate, records, strides
 from spikelab.events.transform.slices import Outside
 
 __all__ = ["Ends", "voxel_grid"]
@@ -93,7 +93,7 @@ def _inside(
     stop = max(last, start) if stop_us is None else whole_us(stop_us, "voxel_grid: stop_us")
     if start > stop or max(abs(start), abs(stop)) > 2**61:
         raise ShapeError(f"voxel_grid: found {start} to {stop} us; expected start <= stop, up to 2**61 us; swap them")
-    a, b = places(events, np.array([start, stop + 1]))
+    a, b = np.searchsorted(events.t, [start, stop + 1])
     lost = len(events) - int(b - a)
     if lost and outside == "error":
         raise ShapeError(
