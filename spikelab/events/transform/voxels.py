@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal
 
 import numpy as np
@@ -12,6 +13,7 @@ from spikelab.errors import ShapeError
 from spikelab.events.array import Events, must_be_events, whole_us
 from spikelab.events.transform.bins import must_fit
 from spikelab.events.transform.records import must_be_moderate, records, strides
+from spikelab.events.transform.results import blank
 from spikelab.events.transform.slices import Outside
 
 __all__ = ["Ends", "voxel_grid"]
@@ -75,10 +77,10 @@ def voxel_grid(
     inside, start, stop = _inside(events, start_us, stop_us, outside)
     must_fit(events, bins, wanted.itemsize, "voxel_grid")
     camera = len(events.shape) == 2
-    grid = np.zeros((int(bins), int(np.prod(events.shape))), wanted)
+    grid, clear = blank((int(bins), math.prod(events.shape)), wanted, len(inside))
     scale = float(bins if ends == "open" else bins - 1) if stop > start else 0.0
     signs = np.array([-1.0 if camera else 1.0, 1.0])
-    interpolate(inside, start, scale, float(max(stop - start, 1)), strides(events.shape)[0], signs, grid)
+    interpolate(inside, start, scale, float(max(stop - start, 1)), strides(events.shape)[0], signs, grid, clear)
     return grid.reshape(-1, 1, *events.shape[::-1]) if camera else grid
 
 
