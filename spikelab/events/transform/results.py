@@ -1,4 +1,4 @@
-"""Memory for dense results, frames and voxel grids, before events are counted into it."""
+"""Memory for dense results, frames, voxel grids and surfaces, before events are counted into it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-__all__ = ["blank"]
+from spikelab.memory import take
+
+__all__ = ["blank", "unwritten"]
 
 _LINE = 64
 """[B] what a cache loads at once."""
+
+
+def unwritten(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+    """Array with undefined values."""
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    return take(size, huge=True).lend(size).view(dtype).reshape(shape)
 
 
 def blank(shape: tuple[int, ...], dtype: DTypeLike, events: int) -> tuple[NDArray[Any], bool]:
@@ -30,5 +38,8 @@ def blank(shape: tuple[int, ...], dtype: DTypeLike, events: int) -> tuple[NDArra
         (array([[0, 0, 0],
                [0, 0, 0]], dtype=int16), False)
     """
-    dense = 2 * _LINE * events > math.prod(shape) * np.dtype(dtype).itemsize
-    return (np.empty if dense else np.zeros)(shape, dtype), dense
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    memory, dense = take(size, huge=True), 2 * _LINE * events > size
+    if not dense:
+        memory.clear(size)
+    return memory.lend(size).view(dtype).reshape(shape), dense
