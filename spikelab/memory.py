@@ -52,6 +52,11 @@ class Memory:
             larger.content[: len(self.content)] = self.content
             self.content, self._mapped = larger.content, larger._mapped
 
+    def clear(self, size: int) -> None:
+        """Set the first bytes to 0, before anything is written: what the system has just handed out is 0."""
+        if self._mapped is None or self.touched:
+            self.content[:size].fill(0)
+
     def lend(self, size: int) -> NDArray[np.uint8]:
         """Give the first bytes away as an array [size]; nothing behind them may have been written.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Generator, Iterator
 
 import numpy as np
@@ -84,7 +85,7 @@ def by_window(source: Source, window_us: int, start_us: int | None) -> Iterator[
         if end is None:
             end = int(t[0]) + window_us - (int(t[0]) - (start_us or 0)) % window_us
         while t[-1] >= end:
-            stop = start + int(np.searchsorted(t[start:], end))
+            stop = bisect_left(t, end, start)
             yield _joined([*parts, block[start:stop]], shape)
             parts, start, end = [], stop, end + window_us
         parts.append(_copy(block[start:]))

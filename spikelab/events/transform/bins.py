@@ -13,7 +13,8 @@ from spikelab.arrays import is_whole
 from spikelab.errors import ShapeError
 from spikelab.events.array import Events, must_be_events, whole_us
 from spikelab.events.steps import step_edges, step_us, steps_needed
-from spikelab.events.transform.records import places, records, strides
+from spikelab.events.transform.records import records, strides
+from spikelab.events.transform.results import blank
 from spikelab.events.transform.slices import must_be_slices
 from spikelab.units import Quantity
 
@@ -188,7 +189,7 @@ def step_bounds(
         )
     _must_be_steps(steps, where)
     must_fit(events, steps, bytes_each, where)
-    first = places(events, step_edges(dt, int(steps), start_us))
+    first = np.searchsorted(events.t, step_edges(dt, int(steps), start_us)).astype(np.int64)
     lost = len(events) - int(first[-1])
     if lost and late == "error":
         enough = steps_needed(events, dt, start_us)
@@ -250,10 +251,12 @@ def _count(
     from spikelab.events.transform.bins_kernel import count
 
     wanted, shape = _dtype(dtype, where), cell_shape(events.shape)
-    # Numba knows no half floats, and a bool cannot be seen to wrap.
-    compiled = wanted.itemsize <= 8 and wanted.kind != "b" and wanted != np.float16
-    counts = np.zeros((len(first), int(np.prod(shape))), wanted if compiled else np.int64)
-    exact = count(records(events), first, stop, *strides(events.shape), counts, counts.dtype.type(1))
+    # Numba knows no half floats and no foreign order of bytes, and a bool cannot be seen to wrap.
+    compiled = wanted.isnative and wanted.itemsize <= 8 and wanted.kind != "b" and wanted != np.float16
+    counted = wanted if compiled else np.dtype(np.int64)
+    one, most = counted.type(1), counted.type(_most(counted))
+    counts, clear = blank((len(first), math.prod(shape)), counted, int((stop - first).sum()))
+    exact = count(records(events), first, stop, *strides(events.shape), counts, one, most, clear)
     if not exact or (not compiled and int(counts.max(initial=0)) > _most(wanted)):
         raise ShapeError(
             f"{where}: found more events in one pixel and step than dtype {wanted} can count; "

@@ -17,15 +17,21 @@ _BLOCK = 512
 
 
 @compiled
-def count(events: Any, first: Any, stop: Any, row: int, plane: int, counts: Any, one: Any) -> bool:
+def count(
+    events: Any, first: Any, stop: Any, row: int, plane: int, counts: Any, one: Any, most: Any, clear: bool
+) -> bool:
     """Add `one` to the cell of each event: slice k, from `first[k]` to `stop[k]`, is counted in `counts[k]`.
 
+    `clear` sets each frame to 0 just before, when it then is in the cache.
+
     Returns:
-        Whether each count got larger each time: none wrapped, none was too large to grow by 1.
+        Whether no count was `most` already, the largest number up to which its type counts.
     """
-    at, exact = np.empty(_BLOCK, np.uint64), True
+    at, top = np.empty(_BLOCK, np.uint64), most - most
     for k in range(len(first)):
         cells = counts[k]
+        if clear:
+            cells[:] = 0
         for begin in range(first[k], stop[k], _BLOCK):
             block = min(_BLOCK, stop[k] - begin)
             for j in range(block):
@@ -34,5 +40,5 @@ def count(events: Any, first: Any, stop: Any, row: int, plane: int, counts: Any,
             for j in range(block):
                 before = cells[at[j]]
                 cells[at[j]] = before + one
-                exact &= cells[at[j]] > before
-    return exact
+                top = max(top, before)
+    return bool(top < most)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 from spikelab.errors import ShapeError
 from spikelab.events.array import EVENT, Events, trusted
 
-__all__ = ["altered", "joined", "kept", "must_be_moderate", "must_be_pair", "places", "records", "strides"]
+__all__ = ["altered", "joined", "kept", "must_be_moderate", "must_be_pair", "records", "strides"]
 
 _MOST_US = 2**61
 # `p` as a number: with a bool the compiler makes a branch, which nobody can predict, and which costs 10 ns an event.
@@ -23,18 +22,6 @@ def records(events: Events) -> NDArray[np.void]:
     array = np.ascontiguousarray(events.array).view(_RECORD)
     array.flags.writeable = False
     return array
-
-
-def places(events: Events, times: NDArray[np.int64]) -> NDArray[np.int64]:
-    """[K] first event at or after each time: `np.searchsorted`, which copies the times of all events, where K is large.
-
-    Example:
-        >>> places(Events.from_columns(t=[0, 5, 5], x=[0, 0, 0], shape=(1,)), np.array([0, 1, 5, 6]))
-        array([0, 1, 1, 3])
-    """
-    if 2_000 * len(times) > len(events):
-        return np.searchsorted(events.t, times).astype(np.int64)
-    return np.array([bisect_left(events.t, time) for time in times.tolist()], np.int64)
 
 
 def strides(shape: tuple[int, ...]) -> tuple[int, int]:

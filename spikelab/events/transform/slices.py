@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from typing import Any, Literal
 
@@ -12,7 +13,6 @@ from spikelab.arrays import is_whole
 from spikelab.errors import ShapeError, brief
 from spikelab.events.array import Events, must_be_events, trusted, whole_us
 from spikelab.events.steps import step_us
-from spikelab.events.transform.records import places
 from spikelab.units import Quantity
 
 __all__ = ["Outside", "Rest", "cut", "must_be_slices", "slices_at", "slices_by_count", "slices_by_time"]
@@ -112,12 +112,10 @@ def slices_by_time(
             f"slices_by_time: found {slices} slices from start_us={start_us} to the last event at {last} us; expected "
             f"at most {_MOST_SLICES}; take longer ones, or start_us={first}"
         )
-    first_us = [start_us + _ceil(k * step) for k in range(slices)]
-    stop_us = [start_us + _ceil(k * step + wide) for k in range(slices)]
-    # The last slices may end where no int64 is.
-    stop = places(events, np.array([min(time, last) for time in stop_us], np.int64))
-    stop[np.array([time > last for time in stop_us])] = len(events)
-    return np.stack([places(events, np.array(first_us, np.int64)), stop], axis=1)
+    first_us = np.array(_times(start_us, step, slices), np.int64)
+    # Last microseconds inside: the last slices may end where no int64 is.
+    last_us = np.array([min(time - 1, last) for time in _times(start_us + wide, step, slices)], np.int64)
+    return np.stack([np.searchsorted(events.t, first_us), np.searchsorted(events.t, last_us, side="right")], axis=1)
 
 
 def slices_at(events: Events, edges_us: ArrayLike, *, outside: Outside = "error") -> NDArray[np.int64]:
@@ -148,7 +146,7 @@ def slices_at(events: Events, edges_us: ArrayLike, *, outside: Outside = "error"
         )
     if outside not in ("error", "drop"):
         raise ShapeError(f"slices_at: found outside={outside!r}; expected 'error' or 'drop'; choose one")
-    first = places(events, edges.astype(np.int64))
+    first = np.searchsorted(events.t, edges.astype(np.int64))
     lost = len(events) - int(first[-1] - first[0])
     if lost and outside == "error":
         raise ShapeError(
@@ -200,5 +198,8 @@ def must_be_slices(slices: Any, events: Events, where: str) -> NDArray[np.int64]
     return array.astype(np.int64, copy=False)
 
 
-def _ceil(value: Fraction) -> int:
-    return -(-value.numerator // value.denominator)
+def _times(start: Fraction | int, step: Fraction, count: int) -> list[int]:
+    """[count] start + k * step, rounded up, exactly and without a `Fraction` for each."""
+    unit = math.lcm(start.denominator, step.denominator)
+    first, length = int(start * unit), int(step * unit)
+    return [-(-(first + k * length) // unit) for k in range(count)]

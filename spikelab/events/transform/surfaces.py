@@ -13,6 +13,7 @@ from spikelab.events.array import Events, must_be_events, whole_us
 from spikelab.events.steps import step_edges, step_us
 from spikelab.events.transform.bins import Late, cell_shape, step_bounds, steps_from
 from spikelab.events.transform.records import must_be_moderate, records, strides
+from spikelab.events.transform.results import unwritten
 from spikelab.units import Quantity
 
 __all__ = ["Decay", "averaged_surfaces", "time_surfaces"]
@@ -71,7 +72,7 @@ def time_surfaces(
     first = step_bounds(events, dt, steps, start_us, late, "time_surfaces", 4)
     shape = cell_shape(events.shape)
     state = np.zeros(int(np.prod(shape)), np.float32)
-    surfaces = np.empty((int(steps), state.size), np.float32)
+    surfaces = unwritten((int(steps), state.size), np.float32)
     edges = step_edges(dt, int(steps), start_us)
     decays(records(events), first, edges, tau_us, *strides(events.shape), state, surfaces)
     return surfaces.reshape(-1, *shape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal
 
 import numpy as np
@@ -11,7 +12,8 @@ from spikelab.arrays import is_whole
 from spikelab.errors import ShapeError
 from spikelab.events.array import Events, must_be_events, whole_us
 from spikelab.events.transform.bins import must_fit
-from spikelab.events.transform.records import must_be_moderate, places, records, strides
+from spikelab.events.transform.records import must_be_moderate, records, strides
+from spikelab.events.transform.results import blank
 from spikelab.events.transform.slices import Outside
 
 __all__ = ["Ends", "voxel_grid"]
@@ -75,10 +77,10 @@ def voxel_grid(
     inside, start, stop = _inside(events, start_us, stop_us, outside)
     must_fit(events, bins, wanted.itemsize, "voxel_grid")
     camera = len(events.shape) == 2
-    grid = np.zeros((int(bins), int(np.prod(events.shape))), wanted)
+    grid, clear = blank((int(bins), math.prod(events.shape)), wanted, len(inside))
     scale = float(bins if ends == "open" else bins - 1) if stop > start else 0.0
     signs = np.array([-1.0 if camera else 1.0, 1.0])
-    interpolate(inside, start, scale, float(max(stop - start, 1)), strides(events.shape)[0], signs, grid)
+    interpolate(inside, start, scale, float(max(stop - start, 1)), strides(events.shape)[0], signs, grid, clear)
     return grid.reshape(-1, 1, *events.shape[::-1]) if camera else grid
 
 
@@ -93,7 +95,7 @@ def _inside(
     stop = max(last, start) if stop_us is None else whole_us(stop_us, "voxel_grid: stop_us")
     if start > stop or max(abs(start), abs(stop)) > 2**61:
         raise ShapeError(f"voxel_grid: found {start} to {stop} us; expected start <= stop, up to 2**61 us; swap them")
-    a, b = places(events, np.array([start, stop + 1]))
+    a, b = np.searchsorted(events.t, [start, stop + 1])
     lost = len(events) - int(b - a)
     if lost and outside == "error":
         raise ShapeError(
