@@ -23,9 +23,10 @@ class ReadAhead:
         file: opened; it can be sought.
         start: first byte.
         room: most bytes that are left of a piece, to come again before the next.
+        threads: whether the file may be read by another thread; a data base of SQLite must not.
     """
 
-    def __init__(self, file: Any, start: int, room: int) -> None:
+    def __init__(self, file: Any, start: int, room: int, threads: bool) -> None:
         self.size = int(file.seek(0, 2))
         """Bytes of the file."""
         file.seek(start)
@@ -34,7 +35,7 @@ class ReadAhead:
         # Two in turn: what is left of one piece lies in the other.
         self._buffers = np.empty((2, room + min(_PIECE, left + 1)), np.uint8)
         self._number = 0
-        self._thread = ThreadPoolExecutor(1) if left > _LONG else None
+        self._thread = ThreadPoolExecutor(1) if threads and left > _LONG else None
         self._wait = self._begin()
 
     def __enter__(self) -> Self:

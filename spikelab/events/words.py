@@ -122,7 +122,7 @@ def decode(
     rest = np.empty(0, np.uint8)
     kept = 0
     try:
-        with _opened(path, contents) as file, ReadAhead(file, start, (_AHEAD + 1) * record) as pieces:
+        with _opened(path, contents) as file, ReadAhead(file, start, (_AHEAD + 1) * record, contents is None) as pieces:
             state[SIZE] = pieces.size
             offset, lost = start, 0  # offset: byte of the file at buffer[0]; lost: code of the fault
             while True:
