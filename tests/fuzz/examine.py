@@ -25,7 +25,7 @@ __all__ = ["OUTCOMES", "Finding", "examine"]
 OUTCOMES = ("read", "read in part", "FormatError", "UnsupportedError")
 """What may come of a file: read whole; refused by `"strict"` and read in part by the other two; refused by all."""
 SMALL = {"_PIECE": 256, "_LONG": 1024, "BLOCK": 64}
-"""Sizes of the readers' buffers in `stream`: small, so that a short file crosses their edges, and is read by a thread."""
+"""Sizes of the readers' buffers in `stream`: small, so that a short file crosses their edges and a thread reads it."""
 WHOLE = {"aedat3"}
 """Readers that look at a packet as a whole where the buffer holds it: their buffers stay."""
 MOST_PIECES = 1000

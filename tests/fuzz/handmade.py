@@ -6,6 +6,7 @@ import io
 import sqlite3
 import struct
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import scipy.io
 __all__ = ["handmade"]
 
 N = 120
+_TYPE = "event_camera_msgs/msg/EventPacket"
 
 
 def handmade(folder: Path) -> Iterator[Path]:
@@ -37,6 +39,8 @@ def handmade(folder: Path) -> Iterator[Path]:
         "libcaer": np.stack([p << 1 | y << 2 | x << 17 | 1, t], 1).astype("<u4").tobytes(),
     }.items():
         yield _bag(folder / f"{encoding}.db3", encoding, content)
+        if find_spec("mcap"):
+            yield _mcap(folder / f"{encoding}.mcap", encoding, content)
 
 
 def _npy(t: np.ndarray, x: np.ndarray, y: np.ndarray, p: np.ndarray) -> bytes:
@@ -82,18 +86,38 @@ def _atis(t: np.ndarray, x: np.ndarray, y: np.ndarray, p: np.ndarray) -> bytes:
     return bytes(data)
 
 
-def _bag(path: Path, encoding: str, content: bytes) -> Path:
-    """A bag with two messages of a camera, in plain CDR."""
-    base = sqlite3.connect(path)
-    base.execute("CREATE TABLE topics(id INTEGER PRIMARY KEY, name TEXT, type TEXT, serialization_format TEXT)")
-    base.execute("CREATE TABLE messages(id INTEGER PRIMARY KEY, topic_id INTEGER, timestamp INTEGER, data BLOB)")
-    base.execute("INSERT INTO topics VALUES (1, '/events', 'event_camera_msgs/msg/EventPacket', 'cdr')")
+def _messages(encoding: str, content: bytes) -> Iterator[bytes]:
+    """Two messages of a camera, in plain CDR."""
     half = len(content) // 16 * 8
     for k, part in enumerate((content[:half], content[half:])):
         name = encoding.encode() + b"\0"
         body = struct.pack("<iII4sII", 1, 2, 4, b"cam\0", 720, 1280) + struct.pack("<QQI", k, 0, len(name)) + name
-        body += b"\0" + bytes(-(len(body) + 1) % 4) + struct.pack("<I", len(part)) + part
-        base.execute("INSERT INTO messages VALUES (?, 1, ?, ?)", (k + 1, k, b"\0\1\0\0" + body))
+        yield b"\0\1\0\0" + body + b"\0" + bytes(-(len(body) + 1) % 4) + struct.pack("<I", len(part)) + part
+
+
+def _mcap(path: Path, encoding: str, content: bytes) -> Path:
+    """The same in MCAP."""
+    from mcap.writer import Writer
+
+    with path.open("wb") as file:
+        writer = Writer(file)
+        writer.start()
+        schema = writer.register_schema(_TYPE, "ros2msg", b"")
+        channel = writer.register_channel("/events", "cdr", schema)
+        for k, message in enumerate(_messages(encoding, content)):
+            writer.add_message(channel, k, message, k)
+        writer.finish()
+    return path
+
+
+def _bag(path: Path, encoding: str, content: bytes) -> Path:
+    """A bag with these messages."""
+    base = sqlite3.connect(path)
+    base.execute("CREATE TABLE topics(id INTEGER PRIMARY KEY, name TEXT, type TEXT, serialization_format TEXT)")
+    base.execute("CREATE TABLE messages(id INTEGER PRIMARY KEY, topic_id INTEGER, timestamp INTEGER, data BLOB)")
+    base.execute("INSERT INTO topics VALUES (1, '/events', ?, 'cdr')", (_TYPE,))
+    for k, message in enumerate(_messages(encoding, content)):
+        base.execute("INSERT INTO messages VALUES (?, 1, ?, ?)", (k + 1, k, message))
     base.commit()
     base.close()
     return path
