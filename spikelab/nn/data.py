@@ -15,7 +15,8 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from spikelab.arrays import is_whole, to_array
 from spikelab.errors import ShapeError
 from spikelab.events.array import Events
-from spikelab.events.cache import Cache, fingerprint, said
+from spikelab.events.cache import Cache
+from spikelab.events.identity import fingerprint, said
 from spikelab.events.recordings import Recordings, must_be_recordings
 from spikelab.units import Quantity, seconds
 
@@ -217,7 +218,7 @@ class Samples(Dataset[tuple[NDArray[Any], int]]):
 
     Raises:
         ShapeError: no recordings, or a cache of what is random.
-        UnsupportedError: a cache of a function without a name.
+        UnsupportedError: a cache of a function that cannot be told exactly, such as a lambda.
     """
 
     def __init__(
