@@ -77,6 +77,9 @@ def open_bin(
 def write(events: Events, path: str | PathLike[str]) -> None:
     """Write one .bin file, under a temporary name first.
 
+    The file does not hold the sensor's shape: for another than 34 x 34, pass it to `read`, as in
+    `read("a.bin", shape=(240, 180))`.
+
     Raises:
         UnsupportedError: what the format cannot hold: a coordinate above 255, row 240, a time that is
             negative or so late that overflow records would outnumber the events.
