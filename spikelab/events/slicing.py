@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from spikelab.arrays import is_whole
 from spikelab.errors import FormatError, ShapeError
 from spikelab.events.array import Events, must_be_events, trusted, whole_us
-from spikelab.events.hdf5 import open_hdf5
+from spikelab.events.hdf5 import SIGNATURE, open_hdf5
 from spikelab.events.identity import fingerprint
 from spikelab.events.recordings import Opened, Recordings, must_be_recordings
 from spikelab.events.steps import step_us
@@ -26,6 +26,7 @@ from spikelab.units import Quantity, si
 __all__ = ["cuts", "sliced"]
 
 _MOST = 10_000_000
+_MARK = b"slices\0"  # name of the group, near the start of the file
 
 
 def cuts(
@@ -99,14 +100,15 @@ def sliced(
         overlap: see `cuts`.
         start_us: see `cuts`.
         index: HDF5 file that keeps the cuts, so that a large set is read once for them. It is written whole or not at
-            all; one of other recordings (whose files have changed, say) or other sizes is replaced.
+            all; one of other recordings (whose files have changed, say) or other sizes is replaced, as is a
+            damaged one.
 
     Returns:
         Recordings of slices; metadata also has `"recording"` (number), `"slice"` (number in it) and `"events"` (count).
 
     Raises:
         ShapeError: as `cuts`, or no recordings.
-        FormatError: `index` is damaged, foreign, or cannot be written.
+        FormatError: `index` is foreign or cannot be written.
 
     Example:
         >>> events = Events.from_columns(t=[0, 10, 25], x=[0, 0, 0], shape=(1,))
@@ -206,7 +208,24 @@ def _save(path: str | PathLike[str], key: str, table: NDArray[np.int64], counts:
 
 
 def _load(path: str | PathLike[str], key: str) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
-    """The cuts in a file, and the events of each recording; None where they are of other recordings or sizes."""
+    """The cuts in a file, and the events of each recording; None where they are of other recordings or sizes.
+
+    One of ours that is damaged counts as none.
+    """
+    try:
+        return _read(path, key)
+    except FormatError:
+        try:
+            with Path(path).open("rb") as file:
+                head = file.read(1 << 12)
+        except OSError:
+            head = b""
+        if head.startswith(SIGNATURE) and _MARK in head:
+            return None
+        raise
+
+
+def _read(path: str | PathLike[str], key: str) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
     with open_hdf5(path) as file:
         if "slices/key" not in file:
             raise FormatError(path, "found HDF5 of another kind; expected an index of slices; choose another name")
