@@ -142,7 +142,7 @@ def write(events: Pieces, path: str | PathLike[str]) -> None:
     """
     shape, pieces = pieces_of(events, "Event Stream")
     if len(shape) != 2:
-        raise ShapeError(f"Event Stream: found a sensor of shape {shape}; expected (width, height); write SHD")
+        raise ShapeError(f"Event Stream: found a sensor of shape {shape}; expected (width, height); write .npz or .h5")
     header = SIGNATURE + bytes([2, 0, 0, 1]) + np.array(shape).astype("<u2").tobytes()
     from spikelab.events.write_kernel import es_bytes
 

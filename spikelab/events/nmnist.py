@@ -105,7 +105,7 @@ def encode(events: Events) -> bytes:
     must_be_events(events, "N-MNIST .bin")
     if len(events.shape) != 2:
         raise ShapeError(
-            f"N-MNIST .bin: found a sensor of shape {events.shape}; expected (width, height); write SHD instead"
+            f"N-MNIST .bin: found a sensor of shape {events.shape}; expected (width, height); write .npz or .h5 instead"
         )
     if not len(events):
         return bytes([0, _OVERFLOW_Y, 0, 0, 0])  # an empty file would look like a lost one
