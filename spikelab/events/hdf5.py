@@ -102,7 +102,7 @@ class Hdf5:
 
     def error(self, message: str, offset: int | None = None) -> FormatError:
         """Make an error of this file."""
-        return FormatError(self.path, message, offset)
+        return FormatError(self.path, message, None if offset == _UNDEFINED else offset)
 
     def __contains__(self, name: str) -> bool:
         return name in self._nodes
@@ -226,6 +226,8 @@ class Hdf5:
         """
         if not chunk or len(chunk) != len(shape) or min(chunk) < 1:
             raise self.error(f"found chunks of shape {chunk} in {name} of shape {shape}; the file is damaged", tree)
+        if tree == _UNDEFINED:
+            raise self.error(f"found no chunks of {name}; expected values; the file was never filled")
         found: dict[tuple[int, ...], tuple[int, int, int]] = {}
         for (stored, mask, *corner), address in self._tree(tree, 1, "II" + "Q" * len(shape) + "8x"):
             place = tuple(corner)

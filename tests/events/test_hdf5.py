@@ -99,7 +99,7 @@ def test_what_is_missing_or_of_another_kind_is_named(path: Path) -> None:
             ("absent", 1, "found no array absent among complex, plain, scaled"),
             ("plain", 2, r"of shape \(3,\) in plain; expected plain values on 2 axes"),
             ("complex", 1, "of a type that is not read"),
-            ("unfilled", 1, "found 0 chunks of unfilled"),
+            ("unfilled", 1, "found no chunks of unfilled; .* never filled"),
             ("scaled", 1, "found filter 6; expected deflate, shuffle"),
             ("sequences", 1, "found sequences of shape"),
         ):
@@ -174,3 +174,11 @@ def test_a_chunk_that_claims_too_much_is_refused(path: Path) -> None:
         read(path)
     assert tracemalloc.get_traced_memory()[1] < 8 << 20
     tracemalloc.stop()
+
+
+def test_an_array_that_was_never_filled_is_said_to_be(path: Path) -> None:
+    with h5py.File(path, "w", libver="earliest") as file:
+        for name in "txyp":
+            file.create_dataset(f"events/{name}", shape=(1000,), dtype=np.uint16, chunks=(100,))
+    with pytest.raises(FormatError, match=r"a\.h5: found no chunks of events/t; .* never filled"):
+        read(path)
