@@ -118,9 +118,10 @@ class Conversion:
             try:
                 self.target.write(events, temporary, **self.options)
             except (UnsupportedError, ShapeError) as error:
+                start = "" if read.from_zero else "let times start at 0 with --drop times, or "
                 raise UnsupportedError(
-                    f"{self.out}: {self.target.title} cannot hold this recording; let times start at 0 with --drop "
-                    f"times, or take a part with `spikelab events cut`:\n{error}"
+                    f"{self.out}: {self.target.title} cannot hold this recording; {start}take a part with "
+                    f"`spikelab events cut`, or choose another format:\n{error}"
                 ) from error
             if read.from_zero and read.first:
                 left["times"] = f"t = 0 was {read.first} us"

@@ -70,7 +70,7 @@ def write(events: Pieces, path: str | PathLike[str], codec: str = "lz4") -> None
         raise unknown_name("codec", codec, CODECS)
     shape, pieces = pieces_of(events, "AEDAT 4")
     if len(shape) != 2:
-        raise ShapeError(f"AEDAT 4: found a sensor of shape {shape}; expected (width, height); write SHD instead")
+        raise ShapeError(f"AEDAT 4: found a sensor of shape {shape}; expected (width, height); write .npz or .h5")
     width, height = shape
     if max(width, height) > _MOST:
         found = f"a sensor of {width} x {height} pixels"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import is_dataclass
 from functools import partial
 from os import PathLike
 from pathlib import Path
@@ -14,15 +13,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikelab.errors import FormatError, ShapeError, UnsupportedError
+from spikelab.errors import FormatError, ShapeError
 from spikelab.events.array import EVENT, Events
 from spikelab.events.hdf5 import open_hdf5
+from spikelab.events.identity import fingerprint, said
 from spikelab.events.recordings import Opened, Recordings, must_be_recordings
 from spikelab.files import make_folder, whole_file
 
-__all__ = ["Cache", "cached", "fingerprint", "said"]
+__all__ = ["Cache", "cached"]
 
-_LOOKED_AT = 8
 _FIELDS = ("t", "x", "y", "p")
 
 
@@ -38,7 +37,8 @@ class Cache:
     """
 
     def __init__(self, folder: str | PathLike[str], key: str) -> None:
-        self.folder = Path(folder) / hashlib.sha256(key.encode()).hexdigest()[:32]
+        self.identity = hashlib.sha256(key.encode()).hexdigest()[:32]
+        self.folder = Path(folder) / self.identity
 
     def get(self, number: int, make: Callable[[], NDArray[Any]]) -> NDArray[Any]:
         """The array of this number; made and kept where it is not there yet.
@@ -63,11 +63,12 @@ def cached(recordings: Recordings, transform: Callable[[Events], Events], folder
 
     Args:
         recordings: R recordings.
-        transform: pure; a named function, `functools.partial` of one with its options, or a dataclass to call.
+        transform: pure; a named function, `functools.partial` of one with its options, or a dataclass to call, or a
+            method of one. Its options count by value, arrays by all their bytes.
         folder: of the cache.
 
     Raises:
-        UnsupportedError: a transform whose work has no name, such as a lambda.
+        UnsupportedError: a transform whose work cannot be told exactly, such as a lambda or one with a generator.
 
     Example:
         >>> import tempfile
@@ -114,45 +115,6 @@ def _columns(events: Any) -> tuple[NDArray[np.int64], tuple[int, ...]]:
             f"cached: found {type(events).__name__} from the transform; expected Events; use Cache for arrays"
         )
     return np.stack([events.array[name].astype(np.int64) for name in _FIELDS]), events.shape
-
-
-def said(function: Any) -> str:
-    """What a function does, by name and options, as text that is the same in each process.
-
-    Raises:
-        UnsupportedError: a lambda or a function within another, whose name says nothing; or an object without fields.
-
-    Example:
-        >>> said(partial(Events.between, start_us=3, stop_us=9))
-        'spikelab.events.array.Events.between(start_us=3, stop_us=9)'
-    """
-    if isinstance(function, partial):
-        options = [said(v) if callable(v) else repr(v) for v in function.args]
-        options += [f"{k}={said(v) if callable(v) else repr(v)}" for k, v in sorted(function.keywords.items())]
-        return f"{said(function.func)}({', '.join(options)})"
-    if is_dataclass(function) and not isinstance(function, type):
-        return f"{type(function).__module__}.{function!r}"
-    name = getattr(function, "__qualname__", "")
-    if not name or "<" in name or " at 0x" in repr(getattr(function, "__self__", None)):
-        raise UnsupportedError(
-            f"cache: found {function!r}; expected a function with a name of its own, so that the cache knows what was "
-            "done; define it in a module, with functools.partial for its options"
-        )
-    return f"{function.__module__}.{name}"
-
-
-def fingerprint(recordings: Recordings) -> str:
-    """Hash of a set: sensor, classes, labels, metadata, and all events of eight recordings spread over it."""
-    found = hashlib.sha256(repr((recordings.shape, recordings.classes, len(recordings))).encode())
-    found.update(recordings.labels.tobytes())
-    for name in sorted(recordings.metadata):
-        found.update(f"{name}{recordings.metadata[name].tolist()}".encode())
-    with recordings.open() as get:
-        for k in np.unique(np.linspace(0, len(recordings) - 1, _LOOKED_AT).astype(int)) if len(recordings) else ():
-            events = get(int(k))
-            for name in _FIELDS:
-                found.update(np.ascontiguousarray(events.array[name]).tobytes())
-    return found.hexdigest()
 
 
 def _save(path: Path, array: NDArray[Any]) -> None:

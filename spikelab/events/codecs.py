@@ -1,4 +1,6 @@
-"""Packing and unpacking with a bound: a packet of n bytes never becomes more than 256 n bytes (plus 64 KiB).
+"""Packing and unpacking with a bound: n bytes never become more than 256 n bytes (plus 64 KiB), or than 32 MiB.
+
+The 32 MiB are for Zstd, which packs equal events up to 32,768 times; packets of events have some hundred KiB.
 
 Both codecs let other threads run while they work.
 """
@@ -11,10 +13,11 @@ __all__ = ["CODECS", "CodecError", "pack", "unpack"]
 
 CODECS: Final = ("lz4", "none", "zstd")
 """Names of the codecs."""
-# LZ4 cannot do better than 255:1 (LZ4 block format); event packets that Zstd packs tighter do not occur.
-_MOST_INFLATION = 256
+_MOST_INFLATION = 256  # LZ4 cannot do better than 255:1 (LZ4 block format)
+_MOST_OF_ZSTD = 32768  # 128 KiB in an RLE block of 4 bytes (RFC 8878, 3.1.1.2)
+_ANY_PACKET = 1 << 25
 _USUAL_INFLATION = 4
-_PIECE = 1024
+_PIECE = 64
 
 
 class CodecError(ValueError):
@@ -59,7 +62,9 @@ def unpack(data: bytes, codec: str) -> tuple[bytes, int]:
     if codec == "none":
         return data, 0
     limit = _MOST_INFLATION * len(data) + (1 << 16)
-    return _unpack_lz4(data, limit) if codec == "lz4" else _unpack_zstd(data, limit)
+    if codec == "lz4":
+        return _unpack_lz4(data, limit)
+    return _unpack_zstd(data, max(limit, min(_MOST_OF_ZSTD * len(data), _ANY_PACKET)))
 
 
 def _unpack_lz4(data: bytes, limit: int) -> tuple[bytes, int]:
@@ -97,13 +102,13 @@ def _unpack_zstd(data: bytes, limit: int) -> tuple[bytes, int]:
     parts: list[bytes] = []
     size = used = 0
     try:
-        # In small pieces: one byte of Zstd may stand for 32 KiB, so the bound is looked at often.
+        # In small pieces, as one byte may stand for 32 KiB: the bound is looked at each 2 MiB.
         while used < len(data) and not decoder.eof:
             parts.append(decoder.decompress(data[used : used + _PIECE]))
             used = min(used + _PIECE, len(data))
             size += len(parts[-1])
             if size > limit:
-                raise CodecError("Zstd: unpacks to more than 256 times its size")
+                raise CodecError(f"Zstd: {len(data)} bytes unpack to more than {limit}")
     except (zstandard.ZstdError, MemoryError) as error:
         raise CodecError(f"Zstd: {error}") from error
     if not decoder.eof:

@@ -52,6 +52,7 @@ def download(
     for url in urls:
         if not str(url).startswith(("http://", "https://", "file://")):
             raise UnsupportedError(f"download: found address {url!r}; expected http, https or file; mend the address")
+    _kind(expected)
     if target.exists():
         return verify(target, expected)
     make_folder(target)
@@ -94,12 +95,20 @@ def verify(path: str | PathLike[str], expected: str) -> None:
         raise FormatError(path, f"found {found}; delete the file, so that it is fetched again, or copy it again")
 
 
-def _mismatch(path: Path, expected: str) -> str:
+def _kind(expected: str) -> str:
+    """Kind of a checksum; "" where there is none."""
     if not expected:
         return ""
     kind = next((kind for kind, length in _LENGTHS.items() if len(expected) == length), None)
-    if kind is None:
+    if kind is None or not all(digit in "0123456789abcdefABCDEF" for digit in expected):
         raise UnsupportedError(f"download: found checksum {expected!r}; expected 32 or 64 hex digits; copy it again")
+    return kind
+
+
+def _mismatch(path: Path, expected: str) -> str:
+    if not expected:
+        return ""
+    kind = _kind(expected)
     found = checksum(path, kind)
     return "" if found == expected.lower() else f"{kind} {found[:16]}...; expected {expected[:16]}..."
 

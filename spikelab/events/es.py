@@ -39,7 +39,7 @@ TYPES: Final = {0: "generic", 1: "dvs", 2: "atis", 4: "color"}
 """Types of streams, by their number in the header."""
 _RECORD = 5
 _PASS_US = 127
-_MOST_PASSES = 1 << 16
+_MOST_PASSES = 1 << 26  # bytes without events that a file may have in any case: 2 h 22 min of them
 
 
 @dataclass(frozen=True)
@@ -142,15 +142,16 @@ def write(events: Pieces, path: str | PathLike[str]) -> None:
     """
     shape, pieces = pieces_of(events, "Event Stream")
     if len(shape) != 2:
-        raise ShapeError(f"Event Stream: found a sensor of shape {shape}; expected (width, height); write SHD")
+        raise ShapeError(f"Event Stream: found a sensor of shape {shape}; expected (width, height); write .npz or .h5")
     header = SIGNATURE + bytes([2, 0, 0, 1]) + np.array(shape).astype("<u2").tobytes()
     from spikelab.events.write_kernel import es_bytes
 
-    before, time = 0, 0
+    before, time, began = 0, 0, 0
     with whole_file(path) as temporary, temporary.open("wb") as file:
         file.write(header)
         for piece in pieces:
-            _refuse(piece, before)
+            began = began if before or not len(piece) else int(piece.t[0])
+            _refuse(piece, before, began)
             array = records(piece)
             for start in range(0, len(array), BLOCK):
                 block = array[start : start + BLOCK]
@@ -161,19 +162,21 @@ def write(events: Pieces, path: str | PathLike[str]) -> None:
             before += len(piece)
 
 
-def _refuse(events: Events, before: int) -> None:
-    """Refuse what the records cannot say; `before` events came before these."""
+def _refuse(events: Events, before: int, began: int) -> None:
+    """Refuse what the records cannot say; `before` events came before these, the first of all at `began` [us]."""
     first, last = (int(events.t[0]), int(events.t[-1])) if len(events) else (0, 0)
+    passes, most = last // _PASS_US, 16 * (before + len(events)) + _MOST_PASSES
+    late = (last - began) // _PASS_US <= most  # without what comes before the first event it would do
     rules = [
         ("at_most_65535_pixels", "shape", events.shape, max(events.shape) > 65535, "sides up to 65535", "crop first"),
         ("time_not_negative", "t[0]", f"{first} us", first < 0, "0 us or later", "subtract events.t[0] first"),
         (
             "few_bytes_between_events",
             "t[-1]",
-            f"{last} us",
-            last // _PASS_US > 16 * (before + len(events)) + _MOST_PASSES,
-            "a recording that starts near 0 us",
-            "subtract events.t[0] first",
+            f"{last} us, which takes {passes} bytes that say nothing but the time",
+            passes > most,
+            f"at most {most} of them, one for each {_PASS_US} us",
+            "subtract events.t[0] first" if late else "cut it at its pauses, or write .npz",
         ),
     ]
     violations = [

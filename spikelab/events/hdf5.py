@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from spikelab.errors import FormatError
 from spikelab.events.faults import Faults
 from spikelab.events.hdf5_column import Column
-from spikelab.events.hdf5_filters import FilterError, unfilter
+from spikelab.events.hdf5_filters import FilterError, most_bytes, unfilter
 from spikelab.events.hdf5_heap import REFERENCE, Sequences
 from spikelab.events.hdf5_messages import ElementType, Node, read_message
 
@@ -102,7 +102,7 @@ class Hdf5:
 
     def error(self, message: str, offset: int | None = None) -> FormatError:
         """Make an error of this file."""
-        return FormatError(self.path, message, offset)
+        return FormatError(self.path, message, None if offset == _UNDEFINED else offset)
 
     def __contains__(self, name: str) -> bool:
         return name in self._nodes
@@ -200,11 +200,8 @@ class Hdf5:
         filters: list[tuple[int, tuple[int, ...]]],
     ) -> bytes:
         """Put a chunked array together."""
-        found = self.chunk_table(name, tree, chunk, shape)
         size = prod(chunk) * itemsize
-        packed = sum(stored for _, stored, _ in found.values())
-        if size * len(found) > _MOST_INFLATION * (packed + 64):
-            raise self.error(f"found {packed} bytes for {size * len(found)} of {name}; the file is damaged", tree)
+        found = self.chunk_table(name, tree, chunk, shape, size, filters)
         array = np.empty(shape, np.dtype((np.void, itemsize)))
         for place, entry in found.items():
             data = self.chunk(name, entry, size, filters)
@@ -213,21 +210,35 @@ class Hdf5:
         return array.tobytes()
 
     def chunk_table(
-        self, name: str, tree: int, chunk: tuple[int, ...], shape: tuple[int, ...]
+        self,
+        name: str,
+        tree: int,
+        chunk: tuple[int, ...],
+        shape: tuple[int, ...],
+        size: int,
+        filters: list[tuple[int, tuple[int, ...]]],
     ) -> dict[tuple[int, ...], tuple[int, int, int]]:
         """Find the chunks of an array: address, stored bytes and mask of filters, by their corner.
 
         Raises:
-            FormatError: some are missing, twice, off their grid, or more than the file can hold.
+            FormatError: some are missing, twice, off their grid, more than the file can hold, or of so few bytes that
+                they cannot become the `size` of a chunk.
         """
         if not chunk or len(chunk) != len(shape) or min(chunk) < 1:
             raise self.error(f"found chunks of shape {chunk} in {name} of shape {shape}; the file is damaged", tree)
+        if tree == _UNDEFINED:
+            raise self.error(f"found no chunks of {name}; expected values; the file was never filled")
         found: dict[tuple[int, ...], tuple[int, int, int]] = {}
         for (stored, mask, *corner), address in self._tree(tree, 1, "II" + "Q" * len(shape) + "8x"):
             place = tuple(corner)
             if place in found or any(c % n or c >= all_ for c, n, all_ in zip(place, chunk, shape, strict=True)):
                 raise self.error(
                     f"found a chunk of {name} at {place}, twice or off its grid; the file is damaged", address
+                )
+            used = [number for k, (number, _) in enumerate(filters) if not mask >> k & 1]
+            if size > most_bytes(stored, used):
+                raise self.error(
+                    f"found {stored} bytes for a chunk of {size} of {name}; expected more; the file is damaged", address
                 )
             found[place] = address, stored, mask
         packed = sum(stored for _, stored, _ in found.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,12 +36,18 @@ class Column:
         if not count:
             return
         if kind == 2:
-            self._chunks = file.chunk_table(name, address, tuple(rest), (count,))
+            size = prod(rest) * dtype.itemsize
+            self._chunks = file.chunk_table(name, address, tuple(rest), (count,), size, node.filters)
             self._step = rest[0]
         elif rest[0] != count * dtype.itemsize:
             raise file.error(
                 f"found {rest[0]} bytes stored for {name}; expected {count * dtype.itemsize}; the file is damaged"
             )
+
+    @property
+    def chunked(self) -> bool:
+        """Whether it lies in chunks, each of which may become no more than its bytes allow."""
+        return self._step > 0
 
     def rows(self, start: int, stop: int) -> NDArray[Any]:
         """Read values from `start` to `stop`.

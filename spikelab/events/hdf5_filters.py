@@ -9,17 +9,34 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Sequence
+from math import prod
 
 import numpy as np
 
-__all__ = ["FilterError", "unfilter"]
+__all__ = ["FilterError", "most_bytes", "unfilter"]
 
 _MOST_CHUNK = 1 << 32
 _MOST_SPLITS, _SMALLEST_SPLIT = 16, 128  # c-blosc 1: MAX_SPLITS and MIN_BUFFERSIZE
 
 
+# Deflate cannot do better than 1032:1 (zlib, technical notes), Zstd than 128 KiB in 4 bytes (RFC 8878, 3.1.1.2).
+_MOST_INFLATION = {1: 1032, 2: 1, 3: 1, 32001: 32768, 32015: 32768}
+_USUAL_INFLATION = 1032  # the others pack less tight
+
+
 class FilterError(ValueError):
     """A chunk cannot be unpacked. The reader turns it into a `FormatError` with path and offset."""
+
+
+def most_bytes(stored: int, numbers: Sequence[int]) -> int:
+    """Most bytes that a chunk of `stored` bytes may become, packed with the filters of these numbers.
+
+    Example:
+        >>> most_bytes(100, [2, 1]), most_bytes(100, [])
+        (103200, 100)
+    """
+    return stored * prod(_MOST_INFLATION.get(number, _USUAL_INFLATION) for number in numbers)
 
 
 def unfilter(data: bytes, number: int, values: tuple[int, ...], size: int) -> bytes:

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikelab.arrays import is_whole
-from spikelab.errors import ShapeError, unknown_name
+from spikelab.errors import ShapeError, brief, unknown_name
 from spikelab.events.array import EVENT, Events, sensor_shape, trusted
 from spikelab.events.steps import step_us
 from spikelab.units import Quantity
@@ -72,7 +72,7 @@ class Live:
             there is room, `latency` means nothing, and a window with more than `most` events is taken whole.
 
     Raises:
-        ShapeError: no shape, a window or latency that is not whole microseconds, or `most` below 1.
+        ShapeError: no packets, no shape, a window or latency that is not whole microseconds, or `most` below 1.
         UnitError: `window` or `latency` is not a duration above zero.
         UnsupportedError: `full` is something else.
 
@@ -99,6 +99,11 @@ class Live:
             raise unknown_name("Live: full", full, ["drop", "wait"])
         if not is_whole(most) or most < 1:
             raise ShapeError(f"Live: found most={most!r}; expected a whole number above 0; pass 1_000_000, say")
+        if not isinstance(packets, Iterable):
+            raise ShapeError(
+                f"Live: found packets={brief(packets)}; expected something that gives packets of events; pass a list "
+                "of Events, or what spikelab.events.stream returns"
+            )
         self.shape = sensor_shape(shape)
         self.window_us, self._latency = _whole(window, "window"), _whole(latency, "latency")
         self._most, self._drops = int(most), full == "drop"

@@ -77,6 +77,9 @@ def open_bin(
 def write(events: Events, path: str | PathLike[str]) -> None:
     """Write one .bin file, under a temporary name first.
 
+    The file does not hold the sensor's shape: for another than 34 x 34, pass it to `read`, as in
+    `read("a.bin", shape=(240, 180))`.
+
     Raises:
         UnsupportedError: what the format cannot hold: a coordinate above 255, row 240, a time that is
             negative or so late that overflow records would outnumber the events.
@@ -102,7 +105,7 @@ def encode(events: Events) -> bytes:
     must_be_events(events, "N-MNIST .bin")
     if len(events.shape) != 2:
         raise ShapeError(
-            f"N-MNIST .bin: found a sensor of shape {events.shape}; expected (width, height); write SHD instead"
+            f"N-MNIST .bin: found a sensor of shape {events.shape}; expected (width, height); write .npz or .h5 instead"
         )
     if not len(events):
         return bytes([0, _OVERFLOW_Y, 0, 0, 0])  # an empty file would look like a lost one

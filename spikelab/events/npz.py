@@ -23,7 +23,7 @@ from typing import IO, Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from spikelab.errors import FormatError
+from spikelab.errors import FormatError, UnsupportedError
 from spikelab.events.array import Events, must_be_events
 from spikelab.events.columns import Columns, Rows, named_columns, sensor_of, unit_power
 from spikelab.events.faults import Faults
@@ -137,6 +137,7 @@ def write(events: Events, path: str | PathLike[str], compress: bool = True) -> N
         compress: whether to deflate the columns.
 
     Raises:
+        UnsupportedError: a time of 2**62 us or more, which `read` would take for damage.
         ShapeError: these are no events.
         FormatError: the place cannot be written to.
 
@@ -150,6 +151,10 @@ def write(events: Events, path: str | PathLike[str], compress: bool = True) -> N
         True
     """
     must_be_events(events, ".npz")
+    if len(events) and not -(1 << 62) < events.t[0] <= events.t[-1] < 1 << 62:
+        raise UnsupportedError(
+            f".npz: found times {events.t[0]} to {events.t[-1]} us; expected below 2**62; subtract events.t[0] first"
+        )
     columns: dict[str, NDArray[Any]] = {"t": events.t, "x": events.x, "y": events.y, "p": events.p}
     columns["shape"] = np.array(events.shape, np.int64)
     with whole_file(path) as temporary, temporary.open("wb") as file:

@@ -90,7 +90,7 @@ def must_be_camera(shape: tuple[int, ...], name: str) -> tuple[int, int]:
         ShapeError: it has one axis.
     """
     if len(shape) != 2:
-        raise ShapeError(f"{name}: found a sensor of shape {shape}; expected (width, height); write SHD instead")
+        raise ShapeError(f"{name}: found a sensor of shape {shape}; expected (width, height); write .npz or .h5")
     return shape[0], shape[1]
 
 

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from spikelab.arrays import is_whole
 from spikelab.errors import FormatError, ShapeError
 from spikelab.events.array import Events, must_be_events, trusted, whole_us
-from spikelab.events.cache import fingerprint
-from spikelab.events.hdf5 import open_hdf5
+from spikelab.events.hdf5 import SIGNATURE, open_hdf5
+from spikelab.events.identity import fingerprint
 from spikelab.events.recordings import Opened, Recordings, must_be_recordings
 from spikelab.events.steps import step_us
 from spikelab.files import whole_file
@@ -26,6 +26,7 @@ from spikelab.units import Quantity, si
 __all__ = ["cuts", "sliced"]
 
 _MOST = 10_000_000
+_MARK = b"slices\0"  # name of the group, near the start of the file
 
 
 def cuts(
@@ -99,14 +100,15 @@ def sliced(
         overlap: see `cuts`.
         start_us: see `cuts`.
         index: HDF5 file that keeps the cuts, so that a large set is read once for them. It is written whole or not at
-            all; one of other recordings or other sizes is replaced.
+            all; one of other recordings (whose files have changed, say) or other sizes is replaced, as is a
+            damaged one.
 
     Returns:
         Recordings of slices; metadata also has `"recording"` (number), `"slice"` (number in it) and `"events"` (count).
 
     Raises:
         ShapeError: as `cuts`, or no recordings.
-        FormatError: `index` is damaged, foreign, or cannot be written.
+        FormatError: `index` is foreign or cannot be written.
 
     Example:
         >>> events = Events.from_columns(t=[0, 10, 25], x=[0, 0, 0], shape=(1,))
@@ -120,18 +122,19 @@ def sliced(
     key = "" if index is None else hashlib.sha256(f"{fingerprint(recordings)} {what}".encode()).hexdigest()
     table = None if index is None or not Path(index).exists() else _load(index, key)
     if table is None:
-        rows = [np.zeros((0, 3), np.int64)]
+        rows, sizes_of = [np.zeros((0, 3), np.int64)], np.zeros(len(recordings), np.int64)
         for k, events in enumerate(recordings):
+            sizes_of[k] = len(events)
             found = cuts(events, window=window, count=count, overlap=overlap, start_us=start_us)
             rows.append(np.column_stack([np.full(len(found), k), found]))
-        table = np.concatenate(rows)
-        _bound(len(table))
+        table = np.concatenate(rows), sizes_of
+        _bound(len(table[0]))
         if index is not None:
-            _save(index, key, table)
-    which, first, last = table.T
+            _save(index, key, *table)
+    (which, first, last), counts = table[0].T, table[1]
     number = np.arange(len(which)) - np.searchsorted(which, which)
     return Recordings(
-        partial(_open, recordings.open, which, first, last),
+        partial(_open, recordings.open, which, first, last, counts),
         recordings.labels[which],
         recordings.shape,
         recordings.classes,
@@ -142,7 +145,11 @@ def sliced(
 
 @contextmanager
 def _open(
-    opener: Callable[[], Opened], which: NDArray[np.int64], first: NDArray[np.int64], last: NDArray[np.int64]
+    opener: Callable[[], Opened],
+    which: NDArray[np.int64],
+    first: NDArray[np.int64],
+    last: NDArray[np.int64],
+    counts: NDArray[np.int64],
 ) -> Iterator[Callable[[int], Events]]:
     with opener() as get:
         held: tuple[int, Events] | None = None
@@ -152,10 +159,10 @@ def _open(
             if held is None or held[0] != which[k]:  # the slices of a recording in turn read it once
                 held = int(which[k]), get(int(which[k]))
             events = held[1]
-            if last[k] > len(events):
+            if len(events) != counts[which[k]]:
                 raise ShapeError(
-                    f"sliced: found {len(events)} events in recording {which[k]}; expected at least {last[k]}, as when "
-                    "it was cut; delete the index"
+                    f"sliced: found {len(events)} events in recording {which[k]}; expected {counts[which[k]]}, as when "
+                    "it was cut; cut it again"
                 )
             return trusted(events.array[first[k] : last[k]], events.shape)
 
@@ -190,27 +197,49 @@ def _bound(number: int) -> None:
         )
 
 
-def _save(path: str | PathLike[str], key: str, table: NDArray[np.int64]) -> None:
+def _save(path: str | PathLike[str], key: str, table: NDArray[np.int64], counts: NDArray[np.int64]) -> None:
     import h5py
 
     with whole_file(path) as temporary, h5py.File(temporary, "w", libver="earliest") as file:
         file["slices/key"] = np.array([key.encode()])
-        file["slices/sum"] = np.array([_sum(table)])
+        file["slices/sum"] = np.array([_sum(table, counts)])
         file["slices/table"] = table.reshape(-1)
+        file["slices/counts"] = counts
 
 
-def _load(path: str | PathLike[str], key: str) -> NDArray[np.int64] | None:
-    """The cuts in a file; None where they are of other recordings or other sizes."""
+def _load(path: str | PathLike[str], key: str) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
+    """The cuts in a file, and the events of each recording; None where they are of other recordings or sizes.
+
+    One of ours that is damaged counts as none.
+    """
+    try:
+        return _read(path, key)
+    except FormatError:
+        try:
+            with Path(path).open("rb") as file:
+                head = file.read(1 << 12)
+        except OSError:
+            head = b""
+        if head.startswith(SIGNATURE) and _MARK in head:
+            return None
+        raise
+
+
+def _read(path: str | PathLike[str], key: str) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
     with open_hdf5(path) as file:
         if "slices/key" not in file:
             raise FormatError(path, "found HDF5 of another kind; expected an index of slices; choose another name")
         if file.read("slices/key").tolist() != [key.encode()]:
             return None
         table = file.read("slices/table").astype(np.int64).reshape(-1, 3)
-        if file.read("slices/sum").tolist() != [_sum(table)]:
+        counts = file.read("slices/counts").astype(np.int64)
+        if file.read("slices/sum").tolist() != [_sum(table, counts)]:
             raise FormatError(path, "found cuts of another checksum; expected those that were written; delete the file")
-        return table
+        return table, counts
 
 
-def _sum(table: NDArray[np.int64]) -> bytes:
-    return hashlib.sha256(np.ascontiguousarray(table, np.int64).tobytes()).hexdigest().encode()
+def _sum(*tables: NDArray[np.int64]) -> bytes:
+    found = hashlib.sha256()
+    for table in tables:
+        found.update(np.ascontiguousarray(table, np.int64).tobytes())
+    return found.hexdigest().encode()

@@ -183,7 +183,9 @@ def write(events: Events, path: str | PathLike[str]) -> None:
     """
     must_be_events(events, "text")
     if len(events.shape) != 2:
-        raise ShapeError(f"text: found a sensor of shape {events.shape}; expected (width, height); write SHD instead")
+        raise ShapeError(
+            f"text: found a sensor of shape {events.shape}; expected (width, height); write .npz or .h5 instead"
+        )
     if len(events) and not -(1 << 62) < events.t[0] <= events.t[-1] < 1 << 62:
         raise UnsupportedError(
             f"text: found times {events.t[0]} to {events.t[-1]} us; expected below 2**62; subtract events.t[0] first"

@@ -13,9 +13,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from spikelab.arrays import is_whole, to_array
-from spikelab.errors import ShapeError
+from spikelab.errors import ShapeError, brief
 from spikelab.events.array import Events
-from spikelab.events.cache import Cache, fingerprint, said
+from spikelab.events.cache import Cache
+from spikelab.events.identity import fingerprint, said
 from spikelab.events.recordings import Recordings, must_be_recordings
 from spikelab.units import Quantity, seconds
 
@@ -177,13 +178,20 @@ def collate(samples: Sequence[tuple[Any, int]]) -> Padded:
         samples: B pairs of an array [T, *shape] and a class number.
 
     Raises:
-        ShapeError: no samples, or shapes that differ in more than the number of steps.
+        ShapeError: no samples, no pairs, or shapes that differ in more than the number of steps.
 
     Example:
         >>> batch = collate([(np.ones((2, 3)), 0), (np.ones((1, 3)), 4)])
         >>> batch.x.shape, batch.lengths.tolist(), batch.mask.tolist()
         (torch.Size([2, 2, 3]), [2, 1], [[True, True], [True, False]])
     """
+    try:
+        labels = [int(label) for _, label in samples]
+    except (TypeError, ValueError, RuntimeError, OverflowError):
+        raise ShapeError(
+            f"collate: found {brief(samples)}; expected pairs of an array [T, *shape] and a class number; "
+            "pass [(array, 0), (other, 1)], say"
+        ) from None
     arrays = [to_array(x, f"collate: sample {k}") for k, (x, _) in enumerate(samples)]
     shapes = {array.shape[1:] for array in arrays}
     if len(shapes) != 1 or not all(array.ndim for array in arrays):
@@ -196,7 +204,7 @@ def collate(samples: Sequence[tuple[Any, int]]) -> Padded:
     for k, array in enumerate(arrays):
         x[: len(array), k] = torch.from_numpy(np.array(array, np.float32))
     mask = torch.arange(len(x))[:, None] < lengths
-    return Padded(x, torch.tensor([int(label) for _, label in samples]), lengths, mask)
+    return Padded(x, torch.tensor(labels), lengths, mask)
 
 
 class Samples(Dataset[tuple[NDArray[Any], int]]):
@@ -217,7 +225,7 @@ class Samples(Dataset[tuple[NDArray[Any], int]]):
 
     Raises:
         ShapeError: no recordings, or a cache of what is random.
-        UnsupportedError: a cache of a function without a name.
+        UnsupportedError: a cache of a function that cannot be told exactly, such as a lambda.
     """
 
     def __init__(

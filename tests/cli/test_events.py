@@ -341,3 +341,11 @@ def test_a_conversion_that_is_killed_between_two_pieces_leaves_the_old_file(
     assert (folder / "o.dat").read_bytes() == b"old"
     others = [p.name for p in folder.iterdir() if p.name != "o.dat"]
     assert others and all(name.startswith(".spikelab-") and name.endswith(".tmp") for name in others)
+
+
+def test_what_was_given_up_already_is_not_advised(tmp_path: Path) -> None:
+    far = Events.from_columns(t=[10**9, 10**15], x=[1, 2], y=[1, 2], shape=(34, 34))
+    write(far, tmp_path / "a.npz")
+    assert "--drop times" in refused("convert", tmp_path / "a.npz", tmp_path / "a.es")
+    message = refused("convert", tmp_path / "a.npz", tmp_path / "a.es", "--drop", "times")
+    assert "--drop times" not in message and "events cut" in message

@@ -315,3 +315,11 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
             read(path, format="aedat4")
     with pytest.raises(FormatError, match="No such file"):
         read(tmp_path / "none.aedat4")
+
+
+@pytest.mark.parametrize("codec", ["none", "lz4", "zstd"])
+def test_events_that_are_all_equal_come_back(codec: str, tmp_path: Path) -> None:
+    for count in (9408, 40_000):  # Zstd packs them some thousand times
+        events = Events.from_columns(t=[7] * count, x=[3] * count, y=[4] * count, shape=(34, 34))
+        write(events, tmp_path / "a.aedat4", codec=codec)
+        assert read(tmp_path / "a.aedat4").equals(events)

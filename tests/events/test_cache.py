@@ -14,7 +14,8 @@ import pytest
 
 from spikelab.errors import ShapeError, UnsupportedError
 from spikelab.events import Events, Recordings
-from spikelab.events.cache import Cache, cached, fingerprint, said
+from spikelab.events.cache import Cache, cached
+from spikelab.events.identity import fingerprint, said
 
 ROOT = Path(__file__).resolve().parents[2]
 CALLS: list[int] = []

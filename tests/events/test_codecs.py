@@ -40,3 +40,13 @@ def test_a_bomb_stays_within_the_bound(codec: str) -> None:
         unpack(bomb, codec)
     assert tracemalloc.get_traced_memory()[1] < 64 << 20
     tracemalloc.stop()
+
+
+@pytest.mark.parametrize("codec", ["lz4", "zstd"])
+def test_what_packs_tightest_is_unpacked(codec: str) -> None:
+    for data in (bytes(1 << 19), bytes(150_000), b"events" * 80_000):
+        packed = PACK[codec](data)
+        assert unpack(packed, codec) == (data, 0)
+        assert unpack(packed + b"rest", codec) == (data, 4)
+        with pytest.raises(CodecError):
+            unpack(packed[:-1], codec)

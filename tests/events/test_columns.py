@@ -278,3 +278,14 @@ def test_a_damaged_chunk_costs_its_block(long: Events, tmp_path: Path) -> None:
     path.write_bytes(data + bytes(100))
     with pytest.raises(FormatError, match="the file is cut, or has bytes added"):
         read(path)
+
+
+@pytest.mark.parametrize("t", [[0, 2**63 - 1], [-(2**63), 0], [-(2**63), 2**63 - 1]])
+def test_npz_does_not_write_times_that_it_does_not_read(t: list[int], tmp_path: Path) -> None:
+    events = Events.from_columns(t=t, x=[0, 0], y=[0, 0], shape=(4, 4))
+    with pytest.raises(UnsupportedError, match=r"expected below 2\*\*62"):
+        write(events, tmp_path / "a.npz")
+    assert not list(tmp_path.iterdir())
+    far = Events.from_columns(t=[1 - 2**62, 2**62 - 1], x=[0, 0], y=[0, 0], shape=(4, 4))
+    write(far, tmp_path / "a.npz")
+    assert read(tmp_path / "a.npz").equals(far)

@@ -141,3 +141,12 @@ def test_odd_arguments_are_refused(tmp_path: Path) -> None:
     (tmp_path / "b").write_bytes(b"")
     with pytest.raises(UnsupportedError, match="expected 32 or 64 hex digits"):
         verify(tmp_path / "b", "abc")
+
+
+@pytest.mark.parametrize("expected", ["abc", "g" * 64, "0" * 40])
+def test_the_form_of_a_checksum_is_looked_at_before_anything_is_fetched(
+    expected: str, site: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UnsupportedError, match="expected 32 or 64 hex digits"):
+        download([f"{site}/good"], tmp_path / "a", expected)
+    assert not Server.asked and not list(tmp_path.iterdir())

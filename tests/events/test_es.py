@@ -151,5 +151,20 @@ def test_what_the_format_cannot_hold_is_refused(t: int, shape: tuple[int, int], 
 
 
 def test_channels_are_refused(cochlea: Events, tmp_path: Path) -> None:
-    with pytest.raises(ShapeError, match="write SHD"):
+    with pytest.raises(ShapeError, match=r"write \.npz or \.h5"):
         es.write(cochlea, tmp_path / "a.es")
+
+
+def test_long_pauses_are_held_and_too_long_ones_refused_with_advice(tmp_path: Path) -> None:
+    t = np.sort(np.random.default_rng(0).integers(1945, 1_000_001_945, 2_000))
+    sparse = Events.from_columns(t=t, x=t % 8, y=t % 8, shape=(8, 8))  # some 7.9 million bytes without an event
+    write(sparse, tmp_path / "a.es")
+    assert read(tmp_path / "a.es").equals(sparse)
+    for t, advice in [
+        ([10**15, 10**15 + 9], "subtract events.t"),
+        ([5, 10**15], "cut it at its pauses, or write .npz"),
+    ]:
+        events = Events.from_columns(t=t, x=[0, 0], y=[0, 0], shape=(8, 8))
+        with pytest.raises(UnsupportedError, match=advice):
+            write(events, tmp_path / "b.es")
+    assert not (tmp_path / "b.es").exists()

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import struct
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spikelab.errors import FormatError
+from spikelab.events import EVENT, Events, read, write
 from spikelab.events.hdf5 import Hdf5, open_hdf5
 
 
@@ -96,7 +99,7 @@ def test_what_is_missing_or_of_another_kind_is_named(path: Path) -> None:
             ("absent", 1, "found no array absent among complex, plain, scaled"),
             ("plain", 2, r"of shape \(3,\) in plain; expected plain values on 2 axes"),
             ("complex", 1, "of a type that is not read"),
-            ("unfilled", 1, "found 0 chunks of unfilled"),
+            ("unfilled", 1, "found no chunks of unfilled; .* never filled"),
             ("scaled", 1, "found filter 6; expected deflate, shuffle"),
             ("sequences", 1, "found sequences of shape"),
         ):
@@ -139,3 +142,43 @@ def test_a_size_beyond_the_file_is_not_allocated(path: Path) -> None:
     huge = huge.replace((1000).to_bytes(4, "little"), (1 << 30).to_bytes(4, "little"))
     with pytest.raises(FormatError, match="the file is damaged"):
         Hdf5("memory", huge).read("a")
+
+
+@pytest.mark.parametrize("packing", ["blosc", "zstd"])
+def test_columns_that_pack_tightest_are_read(packing: str, path: Path) -> None:
+    import hdf5plugin
+
+    count = 5_000_000
+    events = Events(np.zeros(count, EVENT), (34, 34))
+    if packing == "blosc":  # as we write them
+        write(events, path)
+    else:
+        with h5py.File(path, "w", libver="earliest") as file:
+            for name in "txyp":
+                file.create_dataset(f"events/{name}", data=events.array[name], chunks=(1 << 16,), **hdf5plugin.Zstd())
+    assert path.stat().st_size < count / 64
+    assert read(path, shape=(34, 34)).equals(events)
+
+
+def test_a_chunk_that_claims_too_much_is_refused(path: Path) -> None:
+    with h5py.File(path, "w", libver="earliest") as file:
+        for name in "txyp":
+            file.create_dataset(f"events/{name}", data=np.zeros(1000, np.uint8), chunks=(1000,), compression="gzip")
+    data = path.read_bytes()
+    large = data.replace(struct.pack("<Q", 1000), struct.pack("<Q", 10**9)).replace(
+        struct.pack("<I", 1000), struct.pack("<I", 10**9)
+    )
+    path.write_bytes(large)
+    tracemalloc.start()
+    with pytest.raises(FormatError, match="damaged"):
+        read(path)
+    assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    tracemalloc.stop()
+
+
+def test_an_array_that_was_never_filled_is_said_to_be(path: Path) -> None:
+    with h5py.File(path, "w", libver="earliest") as file:
+        for name in "txyp":
+            file.create_dataset(f"events/{name}", shape=(1000,), dtype=np.uint16, chunks=(100,))
+    with pytest.raises(FormatError, match=r"a\.h5: found no chunks of events/t; .* never filled"):
+        read(path)

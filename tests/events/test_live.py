@@ -171,3 +171,8 @@ def test_a_replay_is_the_recording() -> None:
     parts = list(replay(events, "2 ms", speed=1000))
     assert np.array_equal(np.concatenate([p.array for p in parts]), events.array) and len(parts) > 40
     assert all(len(p) for p in parts) and list(replay(Events.from_columns([], [], shape=(3,)))) == []
+
+
+def test_what_gives_no_packets_is_refused() -> None:
+    with pytest.raises(ShapeError, match="Live: found packets=5; expected something that gives packets"):
+        Live(5, (8,), "1 ms")  # type: ignore[arg-type]

@@ -164,3 +164,9 @@ def test_samples_without_steps_are_refused() -> None:
     for lengths in ([3, 0], [3, 4], [3]):
         with pytest.raises(ShapeError, match="expected 1 to 3 steps for each of 2"):
             scores(y, "mean", torch.tensor(lengths))
+
+
+@pytest.mark.parametrize("samples", [[(np.zeros((2, 3)), "a")], "x", None, [np.zeros((2, 3))], 5])
+def test_what_is_no_pair_is_refused(samples: object) -> None:
+    with pytest.raises(ShapeError, match=r"collate: .* expected pairs of an array"):
+        collate(samples)  # type: ignore[arg-type]

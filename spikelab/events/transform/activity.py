@@ -9,7 +9,7 @@ import numpy as np
 from spikelab.errors import UnitError
 from spikelab.events.array import Events, must_be_events
 from spikelab.events.steps import step_us
-from spikelab.events.transform.records import kept, must_be_moderate, records, strides
+from spikelab.events.transform.records import kept, must_be_moderate, must_have_memory, records, strides
 from spikelab.units import Quantity
 
 __all__ = ["denoise", "refractory"]
@@ -33,7 +33,7 @@ def denoise(events: Events, window: Quantity, *, warm_up: bool = True) -> Events
 
     Raises:
         UnitError: the window is not a duration above zero.
-        ShapeError: times beyond 2**61 us.
+        ShapeError: times beyond 2**61 us, or more than 2**28 pixels.
 
     Source:
         Delbruck, Frame-free dynamic digital vision, Intl. Symp. on Secure-Life Electronics, 2008.
@@ -47,6 +47,7 @@ def denoise(events: Events, window: Quantity, *, warm_up: bool = True) -> Events
 
     must_be_events(events, "denoise")
     must_be_moderate(events, "denoise")
+    must_have_memory(events, "denoise")
     width, height = (*events.shape, 1)[:2]
     last = np.full((height + 2, width + 2), _NEVER, np.int64)
     if warm_up:
@@ -70,7 +71,7 @@ def refractory(events: Events, period: Quantity, *, extend: bool = True) -> Even
 
     Raises:
         UnitError: the period is not a duration above zero.
-        ShapeError: times beyond 2**61 us.
+        ShapeError: times beyond 2**61 us, or more than 2**28 pixels.
 
     Example:
         >>> four = Events.from_columns(t=[0, 8, 16, 40], x=[0, 0, 0, 0], shape=(1,))
@@ -81,6 +82,7 @@ def refractory(events: Events, period: Quantity, *, extend: bool = True) -> Even
 
     must_be_events(events, "refractory")
     must_be_moderate(events, "refractory")
+    must_have_memory(events, "refractory")
     last = np.full(int(np.prod(events.shape)), _NEVER, np.int64)
     mask = np.zeros(len(events), np.bool_)
     row = strides(events.shape)[0]

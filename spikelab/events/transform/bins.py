@@ -26,6 +26,7 @@ __all__ = [
     "count_late",
     "locate",
     "must_fit",
+    "number_type",
     "step_bounds",
     "steps_from",
 ]
@@ -86,7 +87,9 @@ events inside; use steps=2, or late="drop"
         steps = steps_from(events, dt, start_us, "bin_events")
         if not steps:
             raise ShapeError("bin_events: found no events and steps=None; expected a length; pass steps")
-    first = step_bounds(events, dt, steps, start_us, late, "bin_events", max(4, _dtype(dtype, "bin_events").itemsize))
+    first = step_bounds(
+        events, dt, steps, start_us, late, "bin_events", max(4, number_type(dtype, "bin_events").itemsize)
+    )
     return _count(events, first[:-1], first[1:], dtype, "bin_events")
 
 
@@ -114,7 +117,7 @@ def bin_slices(events: Events, slices: ArrayLike, *, dtype: DTypeLike = np.float
     """
     must_be_events(events, "bin_slices")
     slices = must_be_slices(slices, events, "bin_slices")
-    must_fit(events, len(slices), max(4, _dtype(dtype, "bin_slices").itemsize), "bin_slices")
+    must_fit(events, len(slices), max(4, number_type(dtype, "bin_slices").itemsize), "bin_slices")
     return _count(events, slices[:, 0], slices[:, 1], dtype, "bin_slices")
 
 
@@ -250,7 +253,7 @@ def _count(
     """Count the events of each slice into cells."""
     from spikelab.events.transform.bins_kernel import count
 
-    wanted, shape = _dtype(dtype, where), cell_shape(events.shape)
+    wanted, shape = number_type(dtype, where), cell_shape(events.shape)
     # Numba knows no half floats and no foreign order of bytes, and a bool cannot be seen to wrap.
     compiled = wanted.isnative and wanted.itemsize <= 8 and wanted.kind != "b" and wanted != np.float16
     counted = wanted if compiled else np.dtype(np.int64)
@@ -265,8 +268,16 @@ def _count(
     return counts.astype(wanted, copy=False).reshape(-1, *shape)
 
 
-def _dtype(dtype: DTypeLike, where: str) -> np.dtype[Any]:
-    wanted = np.dtype(dtype)
+def number_type(dtype: DTypeLike, where: str) -> np.dtype[Any]:
+    """The type of a result.
+
+    Raises:
+        ShapeError: it is none, or not of numbers.
+    """
+    try:
+        wanted = np.dtype(dtype)
+    except (TypeError, ValueError, SyntaxError):
+        raise ShapeError(f"{where}: found dtype {dtype!r}; expected a type of numbers; pass np.float32, say") from None
     if wanted.kind not in "biuf":
         raise ShapeError(f"{where}: found dtype {wanted}; expected a number; pass np.float32, say")
     return wanted

@@ -55,7 +55,7 @@ def sometimes(events: Events, transform: Callable[[Events], Events], probability
         rng: generator or seed.
 
     Raises:
-        ShapeError: a probability that is none, or no generator or seed.
+        ShapeError: a transform or a probability that is none, or no generator or seed.
 
     Example:
         >>> from spikelab.events.transform import flip_x
@@ -64,5 +64,9 @@ def sometimes(events: Events, transform: Callable[[Events], Events], probability
         [1, 1, 32, 32, 1, 1]
     """
     must_be_events(events, "sometimes")
+    if not callable(transform):
+        raise ShapeError(
+            f"sometimes: found transform={brief(transform)}; expected a function of events; pass flip_x, say"
+        )
     chance = must_be_share(probability, "probability", "sometimes")
     return transform(events) if generator(rng, "sometimes").random() < chance else events

@@ -11,7 +11,7 @@ from spikelab.errors import ShapeError, brief
 from spikelab.events.array import Events, must_be_events, sensor_shape
 from spikelab.events.steps import step_us
 from spikelab.events.transform.chance import Rng, generator
-from spikelab.events.transform.records import altered, kept
+from spikelab.events.transform.records import altered, kept, must_be_moderate
 from spikelab.units import Quantity
 
 __all__ = ["crop", "crop_centre", "crop_random", "crop_random_time"]
@@ -87,6 +87,7 @@ def crop_random_time(events: Events, duration: Quantity, rng: Rng) -> Events:
 
     Raises:
         UnitError: no duration above zero.
+        ShapeError: no generator or seed, or times beyond 2**61 us.
 
     Example:
         >>> five = Events.from_columns(t=range(0, 50, 10), x=[0] * 5, shape=(1,))
@@ -94,9 +95,10 @@ def crop_random_time(events: Events, duration: Quantity, rng: Rng) -> Events:
         array([10, 20])
     """
     must_be_events(events, "crop_random_time")
+    must_be_moderate(events, "crop_random_time")
     us, random = step_us(duration, "crop_random_time: duration"), generator(rng, "crop_random_time")
     rest = (events.duration_us if len(events) else 0) + 1 - us
-    if rest <= 0:
+    if not len(events) or rest <= 0:
         return events
     first = int(events.t[0]) + int(random.integers(0, _floor(rest), endpoint=True))
     return events.between(first, first + _floor(us + Fraction(999_999, 1_000_000)))

@@ -9,7 +9,7 @@ import numpy as np
 
 from spikelab.events.array import Events, must_be_events
 from spikelab.events.transform.chance import Rng, generator, must_be_share
-from spikelab.events.transform.records import kept, must_be_moderate, strides
+from spikelab.events.transform.records import kept, must_be_moderate, must_have_memory, strides
 
 __all__ = ["drop_area", "drop_events", "drop_part", "drop_random_pixels", "drop_time"]
 
@@ -96,7 +96,7 @@ def drop_random_pixels(events: Events, share: float, rng: Rng) -> Events:
         rng: generator or seed.
 
     Raises:
-        ShapeError: a share that is none, or no generator or seed.
+        ShapeError: a share that is none, no generator or seed, or more than 2**28 pixels.
 
     Example:
         >>> len(drop_random_pixels(Events.from_columns(t=range(8), x=range(8), shape=(8,)), 0.5, rng=1))
@@ -105,6 +105,9 @@ def drop_random_pixels(events: Events, share: float, rng: Rng) -> Events:
     must_be_events(events, "drop_random_pixels")
     share, random = must_be_share(share, "share", "drop_random_pixels"), generator(rng, "drop_random_pixels")
     pixels = int(np.prod(events.shape))
+    if not round(share * pixels):
+        return events
+    must_have_memory(events, "drop_random_pixels")
     on = np.ones(pixels, np.bool_)
     on[random.choice(pixels, round(share * pixels), replace=False)] = False
     return kept(events, on[events.x + strides(events.shape)[0] * events.y.astype(np.int64)])

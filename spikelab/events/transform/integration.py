@@ -10,7 +10,7 @@ from spikelab.errors import ShapeError
 from spikelab.events.array import EVENT, Events, must_be_events, trusted, whole_us
 from spikelab.events.steps import step_edges
 from spikelab.events.transform.bins import step_bounds, steps_from
-from spikelab.events.transform.records import records
+from spikelab.events.transform.records import must_have_memory, records
 from spikelab.units import Quantity
 
 __all__ = ["differentiate_events", "integrate_events"]
@@ -37,7 +37,7 @@ def integrate_events(events: Events, dt: Quantity, threshold: int = 1, *, start_
         dt counts it).
 
     Raises:
-        ShapeError: threshold is no integer above zero, or an event lies before `start_us`.
+        ShapeError: threshold is no integer above zero, an event lies before `start_us`, or more than 2**28 pixels.
         UnitError: dt is not a duration above zero.
 
     Source:
@@ -54,6 +54,7 @@ def integrate_events(events: Events, dt: Quantity, threshold: int = 1, *, start_
     from spikelab.events.transform.integration_kernel import integrated
 
     must_be_events(events, "integrate_events")
+    must_have_memory(events, "integrate_events")
     if not is_whole(threshold) or not 1 <= threshold < 2**31:
         raise ShapeError(
             f"integrate_events: found threshold={threshold!r}; expected an integer above zero; pass 2, say"
@@ -82,7 +83,7 @@ def differentiate_events(events: Events, dt: Quantity, *, start_us: int = 0) -> 
         At most one event per pixel, polarity and step, at the first microsecond of the step that has more.
 
     Raises:
-        ShapeError: an event lies before `start_us`.
+        ShapeError: an event lies before `start_us`, or more than 2**28 pixels.
         UnitError: dt is not a duration above zero.
 
     Source:
@@ -97,6 +98,7 @@ def differentiate_events(events: Events, dt: Quantity, *, start_us: int = 0) -> 
     from spikelab.events.transform.integration_kernel import risen
 
     must_be_events(events, "differentiate_events")
+    must_have_memory(events, "differentiate_events")
     first, edges = _steps(events, dt, start_us, "differentiate_events")
     cells, found = 2 * int(np.prod(events.shape)), np.empty(len(events), EVENT)
     state = np.zeros(cells, np.int64), np.zeros(cells, np.int64), np.full(cells, -2, np.int64)

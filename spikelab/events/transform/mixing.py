@@ -12,6 +12,8 @@ from spikelab.events.transform.records import joined, kept, must_be_moderate, mu
 
 __all__ = ["add_noise", "merge", "mix"]
 
+_MOST = 1 << 30
+
 
 def merge(first: Events, second: Events) -> Events:
     """All events of two recordings of one sensor, in order of time; of equal times, those of the first come first.
@@ -101,7 +103,7 @@ def add_noise(
         polarities: its noise is ON.
 
     Raises:
-        ShapeError: count is no integer of at least 0, no time to put them in, or no generator or seed.
+        ShapeError: count is no integer from 0 to 2**30, no time to put them in, or no generator or seed.
 
     Example:
         >>> add_noise(Events.from_columns(t=[10, 20], x=[0, 0], shape=(9,)), 3, rng=0).t
@@ -109,8 +111,8 @@ def add_noise(
     """
     must_be_events(events, "add_noise")
     random = generator(rng, "add_noise")
-    if not is_whole(count) or count < 0:
-        raise ShapeError(f"add_noise: found count={count!r}; expected an integer of at least 0; pass 100, say")
+    if not is_whole(count) or not 0 <= count <= _MOST:
+        raise ShapeError(f"add_noise: found count={count!r}; expected an integer from 0 to {_MOST}; pass 100, say")
     if not len(events) and (start_us is None or stop_us is None):
         return events
     start = int(events.t[0]) if start_us is None else whole_us(start_us, "add_noise: start_us")

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from spikelab.errors import ShapeError, UnitError, brief
 from spikelab.events.array import Events, must_be_events
-from spikelab.events.transform.records import kept, strides
+from spikelab.events.transform.records import kept, must_have_memory, strides
 from spikelab.units import Quantity, si
 
 __all__ = ["drop_pixels", "hot_pixels"]
@@ -25,6 +25,7 @@ def hot_pixels(events: Events, rate: Quantity) -> NDArray[np.int64]:
 
     Raises:
         UnitError: the rate is negative, or none.
+        ShapeError: more than 2**28 pixels.
 
     Example:
         >>> four = Events.from_columns(t=[0, 9, 500, 1000], x=[3, 3, 3, 5], shape=(8,))
@@ -33,6 +34,7 @@ def hot_pixels(events: Events, rate: Quantity) -> NDArray[np.int64]:
         ([[3]], array([5], dtype=uint16))
     """
     must_be_events(events, "hot_pixels")
+    must_have_memory(events, "hot_pixels")
     hertz = si(rate, "Hz", "hot_pixels: rate")
     if hertz < 0:
         raise UnitError(f"hot_pixels: found rate={rate!r}; expected at least 0; pass '100 Hz', say")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,19 @@ from numpy.typing import NDArray
 from spikelab.errors import ShapeError
 from spikelab.events.array import EVENT, Events, trusted
 
-__all__ = ["altered", "joined", "kept", "must_be_moderate", "must_be_pair", "records", "strides"]
+__all__ = [
+    "altered",
+    "joined",
+    "kept",
+    "must_be_moderate",
+    "must_be_pair",
+    "must_have_memory",
+    "records",
+    "strides",
+]
 
 _MOST_US = 2**61
+_MOST_PIXELS = 1 << 28
 # `p` as a number: with a bool the compiler makes a branch, which nobody can predict, and which costs 10 ns an event.
 _RECORD = np.dtype([("t", np.int64), ("x", np.uint16), ("y", np.uint16), ("p", np.uint8)], align=True)
 
@@ -83,4 +94,18 @@ def must_be_moderate(events: Events, where: str) -> None:
         raise ShapeError(
             f"{where}: found times from {events.t[0]} to {events.t[-1]} us; expected them within 2**61 us of 0; "
             "use shift_time"
+        )
+
+
+def must_have_memory(events: Events, where: str) -> None:
+    """Refuse an absurdly large sensor, where each pixel takes some bytes.
+
+    Raises:
+        ShapeError: more than 2**28 pixels.
+    """
+    pixels = math.prod(events.shape)
+    if pixels > _MOST_PIXELS:
+        raise ShapeError(
+            f"{where}: found a sensor of shape {events.shape} with {pixels} pixels, which is absurdly large; expected "
+            f"at most {_MOST_PIXELS}; use crop, resize or pool_events first"
         )

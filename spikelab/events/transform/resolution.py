@@ -7,7 +7,7 @@ import numpy as np
 from spikelab.arrays import is_whole
 from spikelab.errors import ShapeError
 from spikelab.events.array import Events, must_be_events, sensor_shape
-from spikelab.events.transform.records import altered, kept, records, strides
+from spikelab.events.transform.records import altered, kept, must_have_memory, records, strides
 
 __all__ = ["decimate", "pool_events", "resize"]
 
@@ -74,7 +74,7 @@ def decimate(events: Events, n: int) -> Events:
         n: at least 1, which keeps all.
 
     Raises:
-        ShapeError: n is no integer above zero.
+        ShapeError: n is no integer above zero, or more than 2**28 pixels.
 
     Example:
         >>> decimate(Events.from_columns(t=[1, 2, 3, 4], x=[0, 0, 1, 0], shape=(2,)), 2).t
@@ -85,6 +85,7 @@ def decimate(events: Events, n: int) -> Events:
     must_be_events(events, "decimate")
     if not is_whole(n) or not 1 <= n < 2**31:
         raise ShapeError(f"decimate: found n={n!r}; expected an integer above zero; pass 2, say")
+    must_have_memory(events, "decimate")
     mask, row = np.zeros(len(events), np.bool_), strides(events.shape)[0]
     decimated(records(events), int(n), row, np.zeros(int(np.prod(events.shape)), np.int32), mask)
     return kept(events, mask)

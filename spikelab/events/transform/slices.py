@@ -56,6 +56,7 @@ def slices_by_count(events: Events, count: int, *, stride: int | None = None, re
         )
     if rest not in ("keep", "drop"):
         raise ShapeError(f"slices_by_count: found rest={rest!r}; expected 'keep' or 'drop'; choose one")
+    count, stride = min(count, len(events) + 1), min(stride, len(events) + 1)  # more is the same
     beyond = len(events) - int(count)  # negative where the first slice is not whole
     slices = max(-(-beyond // int(stride)), 0) + 1 if rest == "keep" else max(beyond // int(stride), -1) + 1
     first = np.arange(slices if len(events) else 0, dtype=np.int64) * int(stride)

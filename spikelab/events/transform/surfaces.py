@@ -18,6 +18,7 @@ from spikelab.units import Quantity
 
 __all__ = ["Decay", "averaged_surfaces", "time_surfaces"]
 
+_MOST_BYTES = 1 << 34
 Decay = Literal["exponential", "linear"]
 """How an event fades: exp(-age / tau), or 1 - age / (3 tau)."""
 
@@ -105,7 +106,7 @@ def averaged_surfaces(
         [cells, 2, S, S] with S = 2 * radius + 1, cells row by row, OFF first; 0 where a cell has no events.
 
     Raises:
-        ShapeError: a sensor with one axis, or cell, radius or decay out of range.
+        ShapeError: a sensor with one axis, cell, radius or decay out of range, or an absurdly large result.
         UnitError: window or tau is not a duration above zero.
 
     Source:
@@ -135,8 +136,13 @@ def averaged_surfaces(
     longest = min(int(step_us(window, "averaged_surfaces: window")), 2**62)
     tau_us = float(step_us(tau, "averaged_surfaces: tau"))
     columns, rows = (-(-size // int(cell)) for size in events.shape)
-    group = ((events.y // int(cell)).astype(np.int64) * columns + events.x // int(cell)) * 2 + events.p
     groups, size = 2 * columns * rows, 2 * int(radius) + 1
+    if groups * (size * size + 1) * 8 > _MOST_BYTES:
+        raise ShapeError(
+            f"averaged_surfaces: found {groups} surfaces of {size} x {size}, above {_MOST_BYTES >> 30} GiB; expected "
+            "less; take larger cells or a smaller radius, or crop first"
+        )
+    group = ((events.y // int(cell)).astype(np.int64) * columns + events.x // int(cell)) * 2 + events.p
     order = np.argsort(group, kind="stable")
     first = np.searchsorted(group[order], np.arange(groups + 1))
     surfaces = np.zeros((groups, size, size))

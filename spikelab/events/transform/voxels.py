@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike, NDArray
 from spikelab.arrays import is_whole
 from spikelab.errors import ShapeError
 from spikelab.events.array import Events, must_be_events, whole_us
-from spikelab.events.transform.bins import must_fit
+from spikelab.events.transform.bins import must_fit, number_type
 from spikelab.events.transform.records import must_be_moderate, records, strides
 from spikelab.events.transform.results import blank
 from spikelab.events.transform.slices import Outside
@@ -71,7 +71,7 @@ def voxel_grid(
         raise ShapeError(f"voxel_grid: found bins={bins!r}; expected an integer of at least 1; pass 10, say")
     if ends not in ("open", "closed"):
         raise ShapeError(f"voxel_grid: found ends={ends!r}; expected 'open' or 'closed'; choose one")
-    wanted = np.dtype(dtype)
+    wanted = number_type(dtype, "voxel_grid")
     if wanted not in (np.float32, np.float64):
         raise ShapeError(f"voxel_grid: found dtype {wanted}; expected float32 or float64; convert the result")
     inside, start, stop = _inside(events, start_us, stop_us, outside)

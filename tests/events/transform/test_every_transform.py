@@ -243,3 +243,40 @@ def test_times_at_the_end_of_their_range_are_refused_or_right() -> None:
     late = Events.from_columns([2**63 - 2, 2**63 - 1], [0, 1], shape=COCHLEA)
     assert tf.slices_by_time(late, "1 s", start_us=2**63 - 2).tolist() == [[0, 2]]
     assert tf.shift_time(late).t.tolist() == [0, 1]
+
+
+HUGE = Events.from_columns(t=[5], x=[9], y=[9], shape=(65536, 65536))
+EMPTY = Events.from_columns(t=[], x=[], y=[], shape=CAMERA)
+FAR = Events.from_columns(t=[-(2**63), 2**63 - 1], x=[0, 0], y=[0, 0], shape=CAMERA)
+ONE = Events.from_columns(t=[5], x=[9], y=[9], shape=CAMERA)
+
+
+@pytest.mark.parametrize(
+    ("work", "said"),
+    [
+        (lambda: tf.denoise(HUGE, "1 ms"), "denoise: .* absurdly large"),
+        (lambda: tf.refractory(HUGE, "1 ms"), "refractory: .* absurdly large"),
+        (lambda: tf.hot_pixels(HUGE, "1 Hz"), "hot_pixels: .* absurdly large"),
+        (lambda: tf.drop_random_pixels(HUGE, 0.1, 0), "drop_random_pixels: .* absurdly large"),
+        (lambda: tf.decimate(HUGE, 2), "decimate: .* absurdly large"),
+        (lambda: tf.integrate_events(HUGE, "1 ms"), "integrate_events: .* absurdly large"),
+        (lambda: tf.differentiate_events(HUGE, "1 ms"), "differentiate_events: .* absurdly large"),
+        (lambda: tf.averaged_surfaces(HUGE, 1, 1, "1 ms", "1 ms"), "averaged_surfaces: .* larger cells"),
+        (lambda: tf.crop_random_time(FAR, "1 ms", 0), "crop_random_time: .* use shift_time"),
+        (lambda: tf.add_noise(ONE, 10**30, 0), "add_noise: .* from 0 to 1073741824"),
+        (lambda: tf.bin_events(ONE, "1 ms", dtype="nonsense"), "bin_events: found dtype 'nonsense'"),
+        (lambda: tf.voxel_grid(ONE, 3, dtype="nonsense"), "voxel_grid: found dtype 'nonsense'"),
+        (lambda: tf.sometimes(ONE, None, 1.0, 0), "sometimes: found transform=None"),  # type: ignore[arg-type]
+    ],
+)
+def test_what_cannot_be_done_is_one_error(work: Callable[[], Any], said: str) -> None:
+    with pytest.raises(ShapeError, match=said):
+        work()
+
+
+def test_what_asks_for_nothing_or_for_more_than_there_is_does_it() -> None:
+    assert tf.crop_random_time(EMPTY, "1 ns", 0).equals(EMPTY)
+    assert tf.drop_random_pixels(HUGE, 0, 0).equals(HUGE)
+    assert tf.slices_by_count(ONE, 10**30).tolist() == tf.slices_by_count(ONE, 2).tolist() == [[0, 1]]
+    assert tf.slices_by_count(ONE, 10**30, rest="drop").tolist() == []
+    assert tf.slices_by_count(EMPTY, 10**30).tolist() == []
