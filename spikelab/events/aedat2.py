@@ -11,7 +11,8 @@ Samples of frames and of the IMU are passed over: what they mean depends on the 
 which the records do not hold.
 
 Times are read as unsigned, so they reach 2**32 us (71.6 min); a step back by more than 2**31 us is a wrap, and adds
-2**32 us from there on. A smaller step back, such as that of a camera whose clock was set to 0, is refused, or sorted.
+2**32 us from there on. A smaller step back, such as that of a camera whose clock was set to 0, is refused, or sorted;
+so is one back over a wrap: ahead, by the counter, from the 67 s behind a wrap into the last 67 s before the next one.
 
 Source:
     jAER (github.com/SensorsINI/jaer): AEFileInputStream.java, DVS128.java, DavisChip.java, DavisBaseCamera.java.
