@@ -222,6 +222,21 @@ def test_mistakes_exit_with_1_and_say_what_to_do(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_recording_is_never_replaced(small: tuple[Path, Events], tmp_path: Path) -> None:
+    path, before = small[0], small[0].read_bytes()
+    (tmp_path / "link.bin").symlink_to(path)
+    (tmp_path / "link.html").symlink_to(path)
+    (tmp_path / "hard.bin").hardlink_to(path)
+    (tmp_path / "folder").mkdir()
+    for other in (path, tmp_path / "link.bin", tmp_path / "hard.bin", tmp_path / "folder" / ".." / path.name):
+        assert "found the recording itself" in refused("convert", path, other)
+        assert "found the recording itself" in refused("cut", other, path, "--count", "3")
+    assert "found the recording itself" in refused("view", path, tmp_path / "link.html")
+    assert "expected .html or .htm" in refused("view", path, tmp_path / "v.png")
+    assert path.read_bytes() == before and not (tmp_path / "v.png").exists()
+    assert facts("view", path, tmp_path / "V.HTM")["count"] == 2000
+
+
 def test_wrong_usage_exits_with_2(tmp_path: Path) -> None:
     assert call("convert", DAVIS).exit_code == 2
     assert call("cut", DAVIS, tmp_path / "o.bin", "--count", "0").exit_code == 2
