@@ -51,7 +51,10 @@ def info(
     read: Read = None,
     as_json: Json = False,
 ) -> None:
-    """Count, time span, rate, coordinates, polarity and format of a recording, and what lies beside its events."""
+    """Count, time span, rate, coordinates, polarity and format of a recording, and what lies beside its events.
+
+    Of a set, counts and duration are sums over its recordings, times and coordinates extremes.
+    """
     facts: dict[str, Any] = {}
     with speaking(as_json):
         from spikelab.cli.recordings import Asked, warned
