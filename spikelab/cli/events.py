@@ -51,7 +51,10 @@ def info(
     read: Read = None,
     as_json: Json = False,
 ) -> None:
-    """Count, time span, rate, coordinates, polarity and format of a recording, and what lies beside its events."""
+    """Count, time span, rate, coordinates, polarity and format of a recording, and what lies beside its events.
+
+    Of a set, counts and duration are sums over its recordings, times and coordinates extremes.
+    """
     facts: dict[str, Any] = {}
     with speaking(as_json):
         from spikelab.cli.recordings import Asked, warned
@@ -118,7 +121,7 @@ def cut(
 @app.command()
 def view(
     file: File,
-    output: Annotated[Path, typer.Argument(help="page to write, .html")],
+    output: Annotated[Path, typer.Argument(help="page to write, .html or .htm")],
     start: Start = None,
     stop: Stop = None,
     absolute: Absolute = False,
@@ -135,11 +138,10 @@ def view(
     """Write a page that plays a recording: one file that needs no network."""
     facts: dict[str, Any] = {}
     with speaking(as_json):
-        from spikelab.cli.recordings import Asked, warned
-        from spikelab.files import check_place
+        from spikelab.cli.recordings import Asked, check_output, warned
         from spikelab.report.player import write_player
 
-        check_place(output)
+        check_output(file, output, (".html", ".htm"))
         asked = Asked.of(errors, shape, sort, format_, recording, read or ())
         part = {"start": start, "stop": stop, "absolute": absolute, "crop": crop}
         with warned(facts, as_json):
@@ -174,12 +176,11 @@ def _write(
 ) -> None:
     from spikelab.cli.conversion import Conversion, drops, target_format
     from spikelab.cli.events_progress import Progress
-    from spikelab.cli.recordings import settings, warned
-    from spikelab.files import check_place
+    from spikelab.cli.recordings import check_output, settings, warned
 
     target = target_format(output, to)
     dropped, options = drops(drop or ()), settings("--write", write or ())
-    check_place(output)
+    check_output(file, output)
     facts: dict[str, Any] = {}
     with warned(facts, as_json):
         facts |= {"input": str(file), "format": _open(file, asked, part)[0]}

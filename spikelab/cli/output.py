@@ -1,6 +1,7 @@
 """How commands speak: text for people, one JSON object with `--json`.
 
-Exit 0 fine, 1 violated rule or bad file, 2 usage.
+Exit 0 fine; 1 violated rule, bad file, or a value of an option that spikelab refuses; 2 a command line that does not
+fit the command: a missing argument, an unknown option, a number outside its limits.
 """
 
 from __future__ import annotations

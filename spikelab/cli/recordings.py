@@ -20,8 +20,9 @@ from spikelab.events.faults import ERRORS
 from spikelab.events.files import FORMATS, detect, open_recording, read
 from spikelab.events.recordings import Recordings
 from spikelab.events.source import BLOCK, Extras, Source
+from spikelab.files import check_place
 
-__all__ = ["Asked", "InMemory", "numbers", "opened", "settings", "shape_from", "warned"]
+__all__ = ["Asked", "InMemory", "check_output", "numbers", "opened", "settings", "shape_from", "warned"]
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,25 @@ def opened(path: Path, asked: Asked) -> tuple[str, Source]:
             f"{len(found) - 1}; choose one, as in --recording 0"
         )
     return kind, InMemory(found[asked.recording])
+
+
+def check_output(path: Path, output: Path, suffixes: Sequence[str] = ()) -> None:
+    """Refuse a file to write that is the recording itself, by whatever name, or whose name ends in none of `suffixes`.
+
+    Raises:
+        UnsupportedError: it is.
+        FormatError: the place cannot be written to.
+    """
+    if output.exists() and path.exists() and path.samefile(output):
+        raise UnsupportedError(
+            f"{output}: found the recording itself; expected another file to write, as the recording is not replaced; "
+            "choose another name"
+        )
+    if suffixes and output.suffix.lower() not in suffixes:
+        raise UnsupportedError(
+            f"{output}: found a name that ends in {output.suffix!r}; expected {' or '.join(suffixes)}; rename it"
+        )
+    check_place(output)
 
 
 def shape_from(text: str) -> tuple[int, ...]:

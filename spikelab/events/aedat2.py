@@ -6,12 +6,13 @@ A record has 6 bytes in version 1 (16-bit address) and 8 in version 2 (32-bit ad
 - DAVIS: bit 11 set is ON, x = width - 1 - bits 12 to 21, y = bits 22 to 30; bit 10 set and bit 11 clear is an external
   input; bit 31 set is a sample of a frame or of the IMU.
 
-jAER draws row 0 at the bottom. External inputs are given as triggers (id 0, True: the file does not say which edge).
-Samples of frames and of the IMU are passed over: what they mean depends on the camera's settings (readout, full scale),
-which the records do not hold.
+x grows to the right and y upwards: jAER draws row 0 at the bottom, and rows stay as it counts them (see `read`).
+External inputs are given as triggers (id 0, True: the file does not say which edge). Samples of frames and of the IMU
+are passed over: what they mean depends on the camera's settings (readout, full scale), which the records do not hold.
 
 Times are read as unsigned, so they reach 2**32 us (71.6 min); a step back by more than 2**31 us is a wrap, and adds
-2**32 us from there on. A smaller step back, such as that of a camera whose clock was set to 0, is refused, or sorted.
+2**32 us from there on. A smaller step back, such as that of a camera whose clock was set to 0, is refused, or sorted;
+so is one back over a wrap: ahead, by the counter, from the 67 s behind a wrap into the last 67 s before the next one.
 
 Source:
     jAER (github.com/SensorsINI/jaer): AEFileInputStream.java, DVS128.java, DavisChip.java, DavisBaseCamera.java.

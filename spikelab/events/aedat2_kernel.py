@@ -9,6 +9,7 @@ import numpy as np
 from spikelab.events.compiled import compiled, inlined
 from spikelab.events.event_kernel import put
 from spikelab.events.words import BACK, HEIGHT, LAST, ORDERED, OUTSIDE, OWN, WIDTH
+from spikelab.events.wrap_kernel import RANGE, unwrapped
 
 __all__ = [
     "ADDRESS",
@@ -43,7 +44,7 @@ ADDRESS: Final = 3
 """Code: an address of more than 16 bits in a file of a DVS128."""
 JUMP: Final = 4
 """Code: a time far ahead, and a record behind it that does not fit."""
-_HALF = 1 << 31
+_HALF = RANGE // 2
 _GAP = 1_000_000
 _REACH = 1 << 28
 
@@ -101,9 +102,9 @@ def _compiled(davis: bool, record: int) -> Any:
                 special = address >> 15 == 1
                 x, y, p = edge - (address >> 1 & 0x7F), address >> 8 & 0x7F, 1 - (address & 1)
             t = epoch + low
-            wraps = t < seen - _HALF
-            if wraps:
-                t += 2 * _HALF
+            jumps = t < seen - _HALF or t > seen + _HALF
+            if jumps:
+                t = unwrapped(low, epoch, seen)
             if special == triggers:
                 if special:
                     x, y, p = 0, 0, 1
@@ -125,7 +126,7 @@ def _compiled(davis: bool, record: int) -> Any:
                 last = t
             # What looks like an external input at a strange time may be anything.
             if special == triggers or not ordered or t < seen + _REACH:
-                epoch += 2 * _HALF if wraps else 0
+                epoch += RANGE if jumps and t >= epoch + RANGE else 0
                 seen = t
             place += record
         state[_EPOCH], state[_SEEN], state[LAST] = epoch, seen, last
@@ -156,9 +157,8 @@ def resume(data: Any, begin: int, end: int, state: Any, code: int) -> int:
         for _ in range(4):
             if place + record > end:
                 break
-            address, t = _address(data, place, record), state[_EPOCH] + _word(data, place + record - 4)
-            if t < state[_SEEN] - _HALF:
-                t += 2 * _HALF
+            address = _address(data, place, record)
+            t = unwrapped(_word(data, place + record - 4), state[_EPOCH], state[_SEEN])
             if state[IS_DAVIS]:
                 if address >> 31 == 0:
                     x, y = state[EDGE] - (address >> 12 & 0x3FF), address >> 22

@@ -1,7 +1,8 @@
 """Recordings kept as columns, one array for each of t, x, y and p: what HDF5, .npz, .npy and MATLAB files share.
 
 A format gives a function that reads rows from a column; this file turns rows into events, a block at a time.
-Times are seconds where the column holds floats, else microseconds; they are rounded to the nearest microsecond.
+Times are microseconds in integers. Floats with fractions are seconds; floats that are all whole may be of any unit, so
+that these are refused until `unit` says it. They are rounded to the nearest microsecond.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from spikelab.events.array import EVENT
 from spikelab.events.faults import Faults
 from spikelab.events.source import BLOCK, Extras
 
-__all__ = ["NAMES", "UNITS", "Columns", "Rows", "back", "named_columns", "sensor_of", "unit_power"]
+__all__ = ["NAMES", "UNITS", "Columns", "Rows", "back", "named_columns", "sensor_of", "time_power", "unit_power"]
 
 NAMES: Final = {
     "t": ("t", "ts", "time", "times", "timestamp", "timestamps"),
@@ -48,6 +49,48 @@ def unit_power(unit: str | None, default: str) -> int:
     if chosen not in UNITS:
         raise UnsupportedError(f"unit of time: found {unit!r}; expected one of {', '.join(UNITS)}; pass unit='us', say")
     return UNITS[chosen]
+
+
+def time_power(
+    path: str | PathLike[str],
+    unit: str | None,
+    dtype: np.dtype[Any],
+    count: int,
+    opened: Callable[[], AbstractContextManager[Mapping[str, Rows]]],
+) -> int:
+    """Power of ten that makes microseconds of a file's times, in a pass over the first of them if need be.
+
+    Args:
+        path: the file, for messages.
+        unit: what the caller says; None takes us for integers, and s for floats where one has a fraction, or all are 0.
+        dtype: of the times.
+        count: number of events.
+        opened: as in `Columns`.
+
+    Raises:
+        FormatError: no unit, and floats that are all whole.
+        UnsupportedError: another unit.
+    """
+    if unit is not None or dtype.kind != "f":
+        return unit_power(unit, "us")
+    some = None
+    with opened() as columns:
+        for start in range(0, count, BLOCK):
+            try:
+                t = columns["t"](start, min(start + BLOCK, count))
+            except FormatError:
+                continue  # met again, and reported, when the events are read
+            t = t[(t != 0) & (np.abs(t) < _LATEST)]  # NaN is left out too
+            if (t != np.rint(t)).any():
+                return UNITS["s"]
+            some = float(t[0]) if some is None and len(t) else some
+    if some is not None:
+        raise FormatError(
+            path,
+            f"found times in floats that are all whole, such as {some:g}; expected fractions of seconds; choose with "
+            "read(path, unit='us'), or 's' if these are seconds",
+        )
+    return UNITS["s"]
 
 
 def named_columns(names: Iterable[str]) -> dict[str, str] | None:
@@ -101,8 +144,8 @@ class Columns:
     """Gives the columns, by field: `t`, `x`, and where the file has them `y` and `p`. Rows are asked for in order."""
     offset_us: int = 0
     """Added to each time [us]."""
-    power: int | None = None
-    """Power of ten that makes microseconds of a time; None for seconds in floats and microseconds in integers."""
+    power: int = 0
+    """Power of ten that makes microseconds of a time."""
 
     def blocks(self) -> Iterator[NDArray[np.void]]:
         """Give the events, in blocks."""
@@ -184,10 +227,9 @@ class Columns:
         )
 
 
-def _microseconds(t: NDArray[Any], power: int | None, offset_us: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+def _microseconds(t: NDArray[Any], power: int, offset_us: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Times in us, and where they are none: not finite, or too large."""
     floats = t.dtype.kind == "f"
-    power = (6 if floats else 0) if power is None else power
     if not floats and power == 0:
         limit = (1 << 62) - abs(offset_us)
         bad = _outside(t, -limit, limit)

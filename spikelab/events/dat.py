@@ -159,10 +159,15 @@ def write(events: Pieces, path: str | PathLike[str]) -> None:
 
 def _refuse(events: Events, before: int, time: int) -> None:
     """Refuse what the records cannot say; `before` events came before these, the last one at `time` [us]."""
-    # A reader takes a fall by more than half of the range for a wrap.
+    from spikelab.events.wrap_kernel import NEAR, RANGE
+
+    # A reader takes a fall by more than half of the range for a wrap, and a pause from wrap to wrap for a step back.
     low = events.t & 0xFFFFFFFF
     falls = np.diff(low, prepend=time & 0xFFFFFFFF) < -(1 << 31)
     lost = events.t >> 32 != (time >> 32) + np.cumsum(falls)
+    behind = (low < NEAR) & (events.t >= RANGE)
+    lost[1:] |= behind[:-1] & (low[1:] >= RANGE - NEAR)
+    lost[:1] |= (low[:1] >= RANGE - NEAR) & (time >= RANGE and time % RANGE < NEAR)
     refuse(
         events,
         "DAT",
@@ -177,7 +182,7 @@ def _refuse(events: Events, before: int, time: int) -> None:
             (
                 "time_within_reach",
                 lost,
-                "a first time of 0 to 2**32 - 1 us, and less than 2**31 us between the events around a wrap",
+                "a first time of 0 to 2**32 - 1 us, less than 2**31 us around a wrap, no pause from wrap to wrap",
                 "subtract events.t[0] first",
             ),
         ],

@@ -10,6 +10,7 @@ from spikelab.events.compiled import compiled
 from spikelab.events.event_kernel import put
 from spikelab.events.prophesee_kernel import word32
 from spikelab.events.words import BACK, HEIGHT, LAST, ORDERED, OUTSIDE, OWN, WIDTH
+from spikelab.events.wrap_kernel import NEAR, RANGE, unwrapped
 
 __all__ = ["LAYOUT", "OWN_NUMBERS", "POLARITY", "records", "resume"]
 
@@ -21,7 +22,6 @@ _EPOCH = OWN + 1  # what wraps of the counter have added [us]
 _SEEN = OWN + 2  # the last time that was used [us]
 POLARITY: Final = 3
 """Code: a polarity that is neither 0 nor 1."""
-_HALF = 1 << 31
 _RUN = 256
 _SOUND = 4  # records that must be sound where decoding goes on
 
@@ -54,14 +54,13 @@ def records(data: Any, begin: int, end: int, state: Any, out: Any) -> tuple[int,
                 flat[2 * k], flat[2 * k + 1] = t, x | y << 16 | p << 32
                 wrong |= (width - 1 - x) | (height - 1 - y) | (1 - p) | (t - before)  # negative where one is
                 before = t
-            if wrong >= 0:
+            back = epoch > 0 and last < epoch + NEAR and before >= epoch + RANGE - NEAR  # perhaps over a wrap
+            if wrong >= 0 and not back:
                 seen = last = before
                 count = stop
                 continue
         while count < stop:
-            t, word = epoch + np.int64(words[2 * count]), np.int64(words[2 * count + 1])
-            if t < seen - _HALF:
-                t += 2 * _HALF
+            t, word = unwrapped(np.int64(words[2 * count]), epoch, seen), np.int64(words[2 * count + 1])
             x, y, p = word >> x_at & x_mask, word >> y_at & y_mask, word >> p_at & p_mask
             if x >= width or y >= height or p > 1 or (t < last and ordered):
                 code = OUTSIDE if x >= width or y >= height else POLARITY if p > 1 else BACK
@@ -69,8 +68,8 @@ def records(data: Any, begin: int, end: int, state: Any, out: Any) -> tuple[int,
             put(out, count, t, x, y, p)
             count += 1
             seen = last = t
-            if t >= epoch + 2 * _HALF:
-                epoch += 2 * _HALF
+            if t >= epoch + RANGE:
+                epoch += RANGE
     state[_EPOCH], state[_SEEN], state[LAST] = epoch, seen, last
     return begin + 8 * count, count, code
 
@@ -81,9 +80,7 @@ def resume(data: Any, begin: int, end: int, state: Any, code: int) -> int:
     for start in range(begin, end - 7):
         previous, sound = state[LAST] if state[ORDERED] else np.int64(-1), True
         for place in range(start, min(start + 8 * _SOUND, end - 7), 8):
-            t, word = state[_EPOCH] + word32(data, place), word32(data, place + 4)
-            if t < state[_SEEN] - _HALF:
-                t += 2 * _HALF
+            t, word = unwrapped(word32(data, place), state[_EPOCH], state[_SEEN]), word32(data, place + 4)
             if state[LAYOUT] == 2:
                 sound = word & 0x3FFF < state[WIDTH] and (word >> 14 & 0x3FFF) < state[HEIGHT] and word >> 29 == 0
             elif state[LAYOUT] == 1:

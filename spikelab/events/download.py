@@ -20,6 +20,7 @@ __all__ = ["checksum", "download", "verify"]
 
 _BLOCK = 1 << 18
 _TRIES = 5  # in a row without a new byte
+_STALLS = 2  # silences of a server, before the next mirror is asked
 _LENGTHS = {"md5": 32, "sha256": 64}
 
 
@@ -41,7 +42,7 @@ def download(
         path: where to put it; its folder is made.
         expected: checksum in hex, of 64 digits (SHA-256) or 32 (MD5, as many sets publish it); empty where none is
             published: then the length that the server announces is all that is checked.
-        timeout_s: [s] longest silence of a server.
+        timeout_s: [s] longest silence of a server; after the second one the next mirror goes on, where there is one.
         progress: called with the bytes there are, and the whole length where it is known.
 
     Raises:
@@ -58,8 +59,8 @@ def download(
     make_folder(target)
     part = target.with_name(f".{target.name}.{(expected or 'unchecked')[:16]}.part")
     failures = []
-    for url in urls:
-        problem = _fetch(url, part, expected, timeout_s, progress)
+    for k, url in enumerate(urls):
+        problem = _fetch(url, part, expected, timeout_s, progress, last=k == len(urls) - 1)
         if not problem:
             os.replace(part, target)
             return None
@@ -113,9 +114,9 @@ def _mismatch(path: Path, expected: str) -> str:
     return "" if found == expected.lower() else f"{kind} {found[:16]}...; expected {expected[:16]}..."
 
 
-def _fetch(url: str, part: Path, expected: str, timeout_s: float, progress: Any) -> str:
+def _fetch(url: str, part: Path, expected: str, timeout_s: float, progress: Any, last: bool) -> str:
     """Fetch into `part`; returns what went wrong, or nothing."""
-    resumed, idle = _size(part) > 0, 0
+    resumed, idle, stalls = _size(part) > 0, 0, 0
     while True:
         before = _size(part)
         try:
@@ -132,7 +133,9 @@ def _fetch(url: str, part: Path, expected: str, timeout_s: float, progress: Any)
             whole = False
             reason = getattr(error, "reason", None) or error
             idle = 0 if _size(part) > before else idle + 1
-            if isinstance(error, urllib.error.URLError) or idle >= _TRIES:
+            stalls += isinstance(error, TimeoutError)
+            stalled = stalls >= _STALLS and not last
+            if isinstance(error, urllib.error.URLError) or idle >= _TRIES or stalled:
                 return f"{type(reason).__name__}: {reason}, after {_size(part)} bytes"
         if not whole:
             continue

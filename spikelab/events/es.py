@@ -3,7 +3,7 @@
 A header of 16 bytes (12 for the name, 3 for version 2, 1 for the type) and the sensor's width and height; then
 records of a byte that adds to the time, and the coordinates. `read` takes type 1 (DVS) and the changes of type 2
 (ATIS); `es_records` reads what else there is: exposure measurements, colours, and the bytes of type 0 (generic).
-Rows are as the file has them: some recorders of these files count them from the bottom.
+Rows are as the file has them (see `read`): some recorders count them from the bottom, and no file says so.
 
 There is no checksum and no mark at which to begin anew: damage shows only where a coordinate falls outside the sensor.
 `errors="skip"` goes on where the next four records lie within; the time that the lost bytes stood for is lost.

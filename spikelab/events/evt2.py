@@ -3,7 +3,8 @@
 Bits 28 to 31 are the type. 0 and 1: OFF and ON event, with 6 low bits of its time (22 to 27), x (11 to 21), y (0 to
 10). 8: the 28 bits of time above these, which wrap each 2**34 us (4.8 h): a fall by more than half of the range is
 a wrap. 10: external trigger, channel in bits 8 to 12, level in bit 0. 13, 14, 15 (IMU, monitoring, continued) are
-passed over. Events before the first TIME_HIGH have no time: they are left out, with a warning.
+passed over. Events before the first TIME_HIGH have no time: they are left out, with a warning. A TIME_HIGH that falls
+back over a wrap and rises over it again is two wraps, as in the maker's decoder: the words do not tell them apart.
 
 Source:
     Prophesee, "EVT 2.0 format"; OpenEB, evt2_decoder.h, which takes only a fall by nearly the whole range as a wrap.

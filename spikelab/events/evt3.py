@@ -6,8 +6,8 @@ low and high 12 bits of the time. 10: external trigger, channel in bits 8 to 11,
 monitoring) are passed over.
 
 Time follows the maker's decoder. A new TIME_HIGH sets the low bits to 0. TIME_LOW replaces them, also downwards. A fall
-of TIME_HIGH by 2048 or more is a wrap, which comes each 2**24 us (16.8 s). Events before the first TIME_HIGH, or before
-the first row, are left out, with a warning.
+of TIME_HIGH by 2048 or more is a wrap, which comes each 2**24 us (16.8 s); so one that falls back over a wrap and rises
+over it again is two. Events before the first TIME_HIGH, or before the first row, are left out, with a warning.
 
 Source:
     Prophesee, "EVT 3.0 format"; OpenEB, evt3_decoder.h.

@@ -72,7 +72,8 @@ class Faults:
         if self._first is None:
             return
         more = f", and {self.count - 1} more such places" if self.count > 1 else ""
+        left = f"{self.left} byte{'s' * (self.left != 1)}"
         warnings.warn(
-            f"{self._first}{more}; kept {kept} events, left {self.left} bytes out (errors={self.errors!r})",
+            f"{self._first}{more}; kept {kept} events, left {left} out (errors={self.errors!r})",
             stacklevel=4,
         )

@@ -85,8 +85,10 @@ def read(
 ) -> Events | Recordings:
     """Read an event file, or a labelled set of recordings.
 
-    Polarity is True for ON, a rise of brightness; x grows to the right and y downwards as the sensor's maker counts
-    them (jAER's order for AEDAT 1 and 2). Times are int64 [us] with every wrap of the file's counter undone.
+    Polarity is True for ON, a rise of brightness; x grows to the right. y is the row as the file's maker counts it:
+    downwards, but upwards in AEDAT 1 and 2 (jAER draws row 0 at the bottom) and in .es files of some recorders. Rows
+    are never turned here; `transform.flip_y` does that. Times are int64 [us] with every wrap of the file's counter
+    undone.
 
     Args:
         path: the file, or the folder of a set.

@@ -1,9 +1,9 @@
 """One recording in HDF5: columns t, x, y and p in a group, as in DSEC, TUM-VIE, RPG and event-vision-library files.
 
 The group is `events` (DSEC, TUM-VIE; RPG with `ts`, `xs`, `ys`, `ps`), `raw_events` (event-vision-library), or any
-other that has such columns. Times are us in integers or seconds in floats; `t_offset` [us], beside the group or in it,
-is added. `ms_to_idx` is an index and says nothing new. Sets of recordings (SHD, packed) are read by `shd` and `packed`.
-Columns are taken by their names; files exist whose x is the row.
+other that has such columns. Times are us in integers or seconds in floats with fractions (see `columns`); `t_offset`
+[us], beside the group or in it, is added. `ms_to_idx` is an index and says nothing new. Sets of recordings (SHD,
+packed) are read by `shd` and `packed`. Columns are taken by their names; files exist whose x is the row.
 
 Source:
     Gehrig et al., DSEC: A stereo event camera dataset for driving scenarios, IEEE RA-L, 2021,
@@ -21,7 +21,7 @@ from typing import Any, Final
 import numpy as np
 
 from spikelab.errors import FormatError, UnsupportedError, Violation
-from spikelab.events.columns import Columns, Rows, named_columns, sensor_of, unit_power
+from spikelab.events.columns import Columns, Rows, named_columns, sensor_of, time_power, unit_power
 from spikelab.events.faults import Faults
 from spikelab.events.hdf5 import Hdf5, open_hdf5
 from spikelab.events.pieces import Pieces, pieces_of
@@ -55,14 +55,15 @@ def open_events(
         faults: what to do with damage.
         shape: (width, height) or (channels,); None takes what the file says (ours do), else what the events span.
         sorted: whether to refuse times that run backwards.
-        unit: of the times: "s", "ms", "us" or "ns"; None means us for integers, s for floats.
+        unit: of the times: "s", "ms", "us" or "ns"; None means us for integers, s for floats with fractions.
         group: that holds the columns, where there are several.
 
     Raises:
-        FormatError: missing, foreign, cut in its header, or without a group of such columns, or with several.
+        FormatError: missing, foreign, cut in its header, or without a group of such columns, or with several;
+            or with times in whole floats and no unit.
         UnsupportedError: another unit.
     """
-    power = None if unit is None else unit_power(unit, unit)
+    unit_power(unit, "us")
     with open_hdf5(path, faults) as file:
         groups = groups_of_events(file)
         if (group is not None and group not in groups) or (group is None and len(groups) != 1):
@@ -90,6 +91,7 @@ def open_events(
         raise FormatError(
             path, f"found {count} events in a file of {file_size(path)} bytes; expected fewer; it is damaged"
         )
+    power = time_power(path, unit, columns["t"].dtype, count, opened)
     return Columns(path, faults, sensor_of(shape or stored, count, opened), sorted, count, row, opened, offset, power)
 
 

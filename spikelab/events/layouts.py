@@ -1,7 +1,8 @@
 """How the files of published sets lie in their folders: one function for each layout, from a place to recordings.
 
 The layouts are those that tonic 1.7 expects, so that what it has unpacked is read where it lies. Times that run
-backwards are put in order (stably); coordinates outside the sensor are an error.
+backwards are put in order (stably); coordinates outside the sensor are an error. Rows are as the files have
+them (see `files.read`); only those of ASL-DVS, counted from the bottom, are turned, as tonic turns them.
 """
 
 from __future__ import annotations
@@ -106,7 +107,7 @@ def _from_mat(path: Path, shape: tuple[int, ...]) -> Events:
     missing = {"ts", "x", "y", "pol"} - set(found)
     if missing:
         raise FormatError(path, f"found no {', '.join(sorted(missing))}; expected ts, x, y, pol, as in ASL-DVS")
-    # Rows are counted from the bottom (tonic.datasets.asl_dvs).
+    # Rows are counted from the bottom (tonic.datasets.asl_dvs), so they are turned.
     return _events(path, found["ts"], found["x"], shape[1] - 1 - found["y"].astype(np.int64), found["pol"], shape)
 
 

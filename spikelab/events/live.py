@@ -3,7 +3,8 @@
 A thread takes the packets into a bounded queue. Windows lie on the sensor's time line, at multiples of their length, so
 that a network runs on them step by step. A window is given when events behind it have come; or, where the sensor is
 silent, when its clock, which goes on with the computer's, has passed its end by half the latency. A consumer that is
-too slow gets newer windows, and the number of events and windows that were left out.
+too slow gets newer windows, and the number of events and windows that were left out; so does one whose sensor's clock
+leaps ahead of the computer's.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class Window(NamedTuple):
     start_us: int
     """Where it starts [us]."""
     skipped: int
-    """Windows left out just before it, because the consumer was too slow."""
+    """Windows left out just before it: the consumer was too slow, or the sensor's clock leapt ahead."""
     dropped: int
     """Events left out since the window before it was given: too many in the queue, in windows left out, or late."""
 
@@ -49,13 +50,13 @@ class Counts(NamedTuple):
     given: int
     """Events in windows that were given."""
     dropped: int
-    """Events left out: the queue was full, or the consumer too slow."""
+    """Events left out: the queue was full, the consumer too slow, or the sensor's clock leapt ahead."""
     late: int
     """Events left out because their window had been given already."""
     waiting: int
     """Events in the queue."""
     skipped: int
-    """Windows left out because the consumer was too slow."""
+    """Windows left out: the consumer was too slow, or the sensor's clock leapt ahead."""
 
 
 class Live:
@@ -114,6 +115,7 @@ class Live:
         self._next: int | None = None  # start of the next window
         self._newest = -(1 << 63)  # latest time of an event
         self._arrival = 0.0  # when it came
+        self._leap = 0  # most by which events lay ahead of the computer's clock, where that is above the latency [us]
         self._finished = self._closed = False
         self._error: BaseException | None = None
         self._changed = threading.Condition()
@@ -156,6 +158,9 @@ class Live:
 
     def close(self) -> None:
         """End the iteration; warn once of what was left out, if anything was."""
+        self._end()
+
+    def _end(self) -> None:
         with self._changed:
             if self._closed:
                 return
@@ -163,10 +168,14 @@ class Live:
             self._changed.notify_all()
         c = self.counts
         if c.dropped or c.late or c.skipped:
+            why, advice = "the consumer was too slow", "give it more time (latency=), or a faster target"
+            if self._leap:
+                why = f"the sensor's clock leapt ahead of the computer's, by up to {self._leap / 1e6:.1f} s, or {why}"
+                advice = f"make a new Live where the clock is set; else {advice}"
             warnings.warn(
-                f"live: left out {c.dropped} events because the consumer was too slow and {c.late} that came too late, "
-                f"of {c.received}; and {c.skipped} windows; give it more time (latency=), or a faster target",
-                stacklevel=2,
+                f"live: left out {c.dropped} events because {why}, and {c.late} that came too late, of {c.received}; "
+                f"and {c.skipped} windows; {advice}",
+                stacklevel=3,
             )
 
     def __enter__(self) -> Self:
@@ -175,7 +184,7 @@ class Live:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        self._end()
 
     def _now(self) -> int:
         """Time of the sensor now [us]; that of its last event where there is no clock."""
@@ -229,6 +238,9 @@ class Live:
         array = array[past:]
         if not len(array):
             return
+        if self._drops and self._arrival:
+            ahead = int(array["t"][0]) - self._now()
+            self._leap = max(self._leap, ahead if ahead > self._latency else 0)
         self._parts.append(array)
         self._waiting += len(array)
         if self._drops:

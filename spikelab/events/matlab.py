@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikelab.errors import FormatError, UnsupportedError
-from spikelab.events.columns import Columns, Rows, named_columns, sensor_of, unit_power
+from spikelab.events.columns import UNITS, Columns, Rows, named_columns, sensor_of, unit_power
 from spikelab.events.faults import Faults
 from spikelab.events.matlab_variables import SIGNATURE, read_variables
 from spikelab.events.source import Format
@@ -76,8 +76,9 @@ def open_mat(
     counts = {field: len(column) for field, column in found.items()}
     if len(set(counts.values())) != 1:
         raise FormatError(path, f"found columns of {counts} values; expected as many of each; the file is damaged")
-    if power is None and found["t"].dtype.kind == "f" and "spiketrain" not in variables:
-        power = 0 if (found["t"] == np.rint(found["t"])).all() else 6
+    if power is None:
+        whole = found["t"].dtype.kind != "f" or (found["t"] == np.rint(found["t"])).all()
+        power = UNITS["us" if whole and "spiketrain" not in variables else "s"]
     opened = partial(_opened, found)
     row = sum(column.dtype.itemsize for column in found.values())
     count = counts["t"]

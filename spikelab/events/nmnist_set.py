@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -20,8 +21,12 @@ from spikelab.events.chunks import collect
 from spikelab.events.faults import Faults
 from spikelab.events.recordings import Opened, Recordings
 
-__all__ = ["read"]
+__all__ = ["OTHERS", "UNSURE", "read"]
 
+OTHERS = frozenset({".aedat", ".aedat4", ".dat", ".db3", ".es", ".mcap", ".raw"})
+"""Ends of the names of recordings in other formats."""
+UNSURE = frozenset({".h5", ".hdf5", ".mat", ".npy", ".npz"})
+"""Ends of names that recordings have, and labels or indices too."""
 # Deflate cannot do better than 1032:1 (zlib, technical notes); a header that claims more lies.
 _MOST_INFLATION = 1032
 _ZIP_FAULTS = (
@@ -40,7 +45,8 @@ def read(path: str | PathLike[str], shape: tuple[int, int] = nmnist.NMNIST) -> R
     """Read a set from a folder or a zip archive, without unpacking it.
 
     Args:
-        path: folder or .zip; members that do not end in .bin are left alone.
+        path: folder or .zip; of members that do not end in .bin, recordings of other formats are refused, files that
+            may hold recordings (.h5, .mat, .npy, .npz) are left alone with a warning, and others are left alone.
         shape: (width, height) of the sensor.
 
     Returns:
@@ -49,26 +55,41 @@ def read(path: str | PathLike[str], shape: tuple[int, int] = nmnist.NMNIST) -> R
         file's name, -1 where there is none).
 
     Raises:
-        FormatError: no .bin files, or a damaged archive. A damaged recording raises when it is asked for.
+        FormatError: no .bin files, recordings of other formats beside them, or a damaged archive. A damaged recording
+            raises when it is asked for.
     """
     path = Path(path)
     if path.is_dir():
-        names = [PurePosixPath(p.relative_to(path).as_posix()) for p in path.rglob("*.bin")]
+        names = [PurePosixPath(p.relative_to(path).as_posix()) for p in path.rglob("*")]
         return _recordings(path, names, partial(_open_folder, path, shape), shape)
     with _archive(path) as archive:
-        names = [PurePosixPath(name) for name in archive.namelist() if name.endswith(".bin")]
+        names = [PurePosixPath(name) for name in archive.namelist()]
     return _recordings(path, names, partial(_open_zip, path, shape), shape)
 
 
 def _recordings(
     path: Path, names: list[PurePosixPath], opener: Callable[[Sequence[str]], Opened], shape: tuple[int, int]
 ) -> Recordings:
-    names = sorted((n for n in names if len(n.parts) > 1), key=lambda n: (n.parts[:-2], n.stem, n.parent.name))
+    beside = sorted(n for n in names if n.suffix.lower() in OTHERS | UNSURE and not n.name.startswith("."))
+    names = [n for n in names if n.suffix == ".bin" and len(n.parts) > 1]
+    names.sort(key=lambda n: (n.parts[:-2], n.stem, n.parent.name))
     if not names:
         raise FormatError(
             path,
             "found no .bin files in folders named after their class; expected <split>/<label>/<number>.bin; check "
             "the path",
+        )
+    if others := [n for n in beside if n.suffix.lower() in OTHERS]:
+        raise FormatError(
+            path,
+            f"found recordings of other formats beside .bin files ({len(others)}, such as {others[0]}); "
+            "expected a set of .bin files alone; read each recording by its own name, or keep them elsewhere",
+        )
+    if beside:
+        warnings.warn(
+            f"{path}: passed over files other than .bin that may hold recordings ({len(beside)}, such as {beside[0]}); "
+            "read them by their own names",
+            stacklevel=3,
         )
     labels = [n.parent.name for n in names]
     classes = tuple(sorted(set(labels)))

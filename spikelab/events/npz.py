@@ -1,7 +1,8 @@
 """NumPy files: .npz with the arrays t, x, y and p, and .npy with a structured array of these fields.
 
-Times are us in integers, or seconds in floats. Our own .npz also has `shape`, that of the sensor. Object arrays,
-which would run code, are not read. Both are read a block at a time; nothing is held whole.
+Times are us in integers, or seconds in floats with fractions; whole floats need `unit` (see `columns`). Our own .npz
+also has `shape`, that of the sensor. Object arrays, which would run code, are not read. Both are read a block at a
+time; nothing is held whole.
 
 Source:
     NumPy Enhancement Proposal 1, A simple file format for NumPy arrays.
@@ -25,7 +26,7 @@ from numpy.typing import NDArray
 
 from spikelab.errors import FormatError, UnsupportedError
 from spikelab.events.array import Events, must_be_events
-from spikelab.events.columns import Columns, Rows, named_columns, sensor_of, unit_power
+from spikelab.events.columns import Columns, Rows, named_columns, sensor_of, time_power, unit_power
 from spikelab.events.faults import Faults
 from spikelab.events.source import Format
 from spikelab.files import file_size, whole_file
@@ -67,10 +68,10 @@ def open_npz(
     """Open a .npz file; see `Opener`. `unit` is that of the times: "s", "ms", "us" or "ns".
 
     Raises:
-        FormatError: missing, foreign, damaged, or without t and x.
+        FormatError: missing, foreign, damaged, without t and x, or with times in whole floats and no unit.
         UnsupportedError: another unit.
     """
-    power = None if unit is None else unit_power(unit, unit)
+    unit_power(unit, "us")
     file_size(path)
     with _archive(path) as archive:
         members = {name.removesuffix(".npy"): name for name in archive.namelist() if name.endswith(".npy")}
@@ -87,6 +88,7 @@ def open_npz(
         raise FormatError(path, f"found columns of {counts} values; expected as many of each; the file is damaged")
     opened = partial(_columns, path, {field: (members[name], arrays[field]) for field, name in names.items()})
     row = sum(array.dtype.itemsize for array in arrays.values())
+    power = time_power(path, unit, arrays["t"].dtype, counts["t"], opened)
     return Columns(
         path, faults, sensor_of(shape or stored, counts["t"], opened), sorted, counts["t"], row, opened, power=power
     )
@@ -100,7 +102,7 @@ def open_npy(
     unit: str | None = None,
 ) -> Columns:
     """Open a .npy file with a structured array; see `Opener` and `open_npz`. Raises as `open_npz`."""
-    power = None if unit is None else unit_power(unit, unit)
+    unit_power(unit, "us")
     size = file_size(path)
     try:
         with open(path, "rb") as file:
@@ -123,6 +125,7 @@ def open_npy(
         faults.leave(max(0, size - array.start - count * array.dtype.itemsize))
         count = min(count, held)
     opened = partial(_fields, path, array, names)
+    power = time_power(path, unit, array.dtype[names["t"]], count, opened)
     return Columns(
         path, faults, sensor_of(shape, count, opened), sorted, count, array.dtype.itemsize, opened, power=power
     )

@@ -38,9 +38,10 @@ def info(
     Returns:
         `format`, `width`, `height` (channels and 1 for a sensor with one axis; what the events span where nothing says
         more), `count`, `on_count`, `t_first_us`, `t_last_us`, `x_max`, `y_max` (None where there are no events),
-        `duration_us` from the first event to the last, `rate_hz`, events per second of it (None where it is 0),
-        `triggers`, `imu_samples`, `frames`, their numbers; for a set the sums and extremes over all recordings, and
-        `recordings`, their number.
+        `duration_us` from the first event to the last, `rate_hz`, events per second of it to 9 digits (None where it is
+        0), `triggers`, `imu_samples`, `frames`, their numbers; for a set the sums and extremes over all recordings, and
+        `recordings`, their number. So `duration_us` of a set, the sum over its recordings, may be more than lies
+        between `t_first_us` and `t_last_us`.
 
     Raises:
         FormatError: as `read`; for a set also when any recording is damaged.
@@ -116,5 +117,5 @@ class _Count:
             "x_max": self.x if some else None,
             "y_max": self.y if some else None,
             "duration_us": self.duration if some else None,
-            "rate_hz": self.count * 1e6 / self.duration if self.duration else None,
+            "rate_hz": float(f"{self.count * 1e6 / self.duration:.9g}") if self.duration else None,
         }

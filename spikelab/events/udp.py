@@ -177,6 +177,9 @@ class Receiver:
 
     def close(self) -> None:
         """Stop listening; warn once of what was lost or refused, if anything was."""
+        self._end()
+
+    def _end(self) -> None:
         if self._closed:
             return
         self._closed = True
@@ -185,7 +188,7 @@ class Receiver:
             warnings.warn(
                 f"UDP: {self.lost} events did not come, {self.refused} datagrams were refused"
                 f"{f' ({self.reason})' if self.reason else ''}; {self.received} events came",
-                stacklevel=2,
+                stacklevel=3,
             )
 
     def __enter__(self) -> Self:
@@ -194,4 +197,4 @@ class Receiver:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        self._end()

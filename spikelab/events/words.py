@@ -157,7 +157,8 @@ def decode(
                 if not size:
                     if end > place and not lost:
                         faults.meet(
-                            f"found {end - place} bytes after the last whole record; expected none; the file is cut: "
+                            f"found {end - place} byte{'s' * (end - place != 1)} after the last whole record; "
+                            "expected none; the file is cut: "
                             'copy it again, or take what is there with errors="truncate"',
                             offset + place,
                         )

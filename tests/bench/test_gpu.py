@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 import torch
 from typer.testing import CliRunner
@@ -16,6 +20,28 @@ def test_without_a_gpu_it_is_refused_with_what_to_do() -> None:
     result = CliRunner().invoke(app, ["bench", "gpu", "--json"])
     assert result.exit_code == 1
     assert "no CUDA device" in result.stdout and "machine with a GPU" in result.stdout
+
+
+def test_a_back_end_that_raises_is_a_line_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    class CompilationError(Exception):
+        pass
+
+    def broken(**options: Any) -> Any:
+        raise CompilationError(f"cannot compile {options['backend']}")
+
+    parts: dict[str, Any] = {
+        "functional": SimpleNamespace(),
+        "neuron": SimpleNamespace(LIFNode=broken),
+        "surrogate": SimpleNamespace(ATan=object),
+    }
+    for name, part in parts.items():
+        monkeypatch.setitem(sys.modules, f"spikingjelly.activation_based.{name}", part)
+    lines = list(cases(((3, 2, 8),), (torch.float32,), device="cpu", rounds=3, warm=0))
+    assert [(line.reference, line.missing) for line in lines if isinstance(line, Missing)] == [
+        (f"spikingjelly LIFNode, {b}", f"does not run here: CompilationError: cannot compile {b}")
+        for b in ("triton", "cupy")
+    ]
+    assert sum(isinstance(line, Case) for line in lines) == 2
 
 
 def test_a_row_says_bytes_share_and_differing_spikes() -> None:

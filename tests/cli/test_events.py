@@ -61,7 +61,7 @@ def small(tmp_path: Path) -> tuple[Path, Events]:
 def test_info_tells_rate_duration_and_what_lies_beside() -> None:
     found = facts("info", DAVIS)
     assert (found["count"], found["duration_us"]) == (6676, 169_941)
-    assert found["rate_hz"] == pytest.approx(6676 / 0.169941)
+    assert found["rate_hz"] == 39284.2222
     beside = extras(DAVIS)
     numbers = (len(beside.triggers), len(beside.imu), len(beside.frames))
     assert (found["triggers"], found["imu_samples"], found["frames"]) == numbers and "warnings" not in found
@@ -220,6 +220,21 @@ def test_mistakes_exit_with_1_and_say_what_to_do(
     monkeypatch.chdir(tmp_path)
     assert words in refused(*arguments)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_recording_is_never_replaced(small: tuple[Path, Events], tmp_path: Path) -> None:
+    path, before = small[0], small[0].read_bytes()
+    (tmp_path / "link.bin").symlink_to(path)
+    (tmp_path / "link.html").symlink_to(path)
+    (tmp_path / "hard.bin").hardlink_to(path)
+    (tmp_path / "folder").mkdir()
+    for other in (path, tmp_path / "link.bin", tmp_path / "hard.bin", tmp_path / "folder" / ".." / path.name):
+        assert "found the recording itself" in refused("convert", path, other)
+        assert "found the recording itself" in refused("cut", other, path, "--count", "3")
+    assert "found the recording itself" in refused("view", path, tmp_path / "link.html")
+    assert "expected .html or .htm" in refused("view", path, tmp_path / "v.png")
+    assert path.read_bytes() == before and not (tmp_path / "v.png").exists()
+    assert facts("view", path, tmp_path / "V.HTM")["count"] == 2000
 
 
 def test_wrong_usage_exits_with_2(tmp_path: Path) -> None:

@@ -117,7 +117,7 @@ def test_times_are_unsigned_and_unwrapped(tmp_path: Path) -> None:
     path.write_bytes(file_of([(0, t) for t in raw]))
     assert read(path).t.tolist() == [2**31 - 1, 2**31, 2**32 - 1, 2**32, 2**32 + 2**31 + 7, 2**33 + 4]
     # An external input sees the wraps of the events before it.
-    path.write_bytes(file_of([(0, 2**32 - 1), (0, 1), (0, 2**32 - 2), (0, 2), (1 << 15, 3)]))
+    path.write_bytes(file_of([(0, 2**32 - 1), (0, 1), (0, 2**31 + 5), (0, 2), (1 << 15, 3)]))
     assert extras(path).triggers["t"].tolist() == [2**33 + 3]
     path.write_bytes(file_of([(0, 10), (0, 20), (2, 0), (0, 30)]))  # the camera's clock was set to 0
     with pytest.raises(FormatError, match="a time before that of the event before it"):
@@ -127,6 +127,22 @@ def test_times_are_unsigned_and_unwrapped(tmp_path: Path) -> None:
         assert read(path, errors="skip").t.tolist() == [10, 20, 30]
     path.write_bytes(file_of([(2, 7)] * 5))
     assert read(path).t.tolist() == [7] * 5
+
+
+def test_a_step_back_over_a_wrap_is_no_further_wrap(tmp_path: Path) -> None:
+    path, wrap = tmp_path / "a.aedat", 2**32
+    raw = [wrap - 20, wrap - 2, 1, wrap - 1, 2, 5]
+    path.write_bytes(file_of([(0, t) for t in raw]))
+    with pytest.raises(FormatError, match="a time before that of the event before it"):
+        read(path)
+    assert read(path, sort=True).t.tolist() == [wrap - 20, wrap - 2, wrap - 1, wrap + 1, wrap + 2, wrap + 5]
+    with pytest.warns(UserWarning, match="kept 5 events, left 8 bytes out"):
+        assert read(path, errors="skip").t.tolist() == [wrap - 20, wrap - 2, wrap + 1, wrap + 2, wrap + 5]
+    path.write_bytes(file_of([(1 << 15, t) for t in raw]))
+    assert extras(path).triggers["t"].tolist() == [wrap - 20, wrap - 2, wrap + 1, wrap - 1, wrap + 2, wrap + 5]
+    # Pauses: before the first wrap, or not from just behind one to just before the next.
+    path.write_bytes(file_of([(0, t) for t in (1, wrap - 1, 1, wrap - 10**8, 3)]))
+    assert read(path).t.tolist() == [1, wrap - 1, wrap + 1, 2 * wrap - 10**8, 2 * wrap + 3]
 
 
 def test_data_that_starts_like_a_header_line_is_data(tmp_path: Path) -> None:

@@ -117,7 +117,7 @@ def test_damage_costs_its_packet(tmp_path: Path) -> None:
         (whole[: third + 28 + 80] + wrong + whole[third + 28 + 84 :], "outside the sensor of 128 x 128", 110, 260),
         (whole[: third + 108], "the end of the file within a packet", 110, 110),
         (whole + bytes(range(100)), "found no header of a packet", 300, 300),
-        (whole + b"\1", "found 1 bytes after the last whole record", 300, 300),
+        (whole + b"\1", "found 1 byte after the last whole record", 300, 300),
     ):
         path.write_bytes(damaged)
         with pytest.raises(FormatError, match=message) as caught:

@@ -70,6 +70,29 @@ def test_names_and_units_of_columns(tmp_path: Path) -> None:
         read(path, unit="h")
 
 
+def test_floats_without_fractions_need_a_unit(tmp_path: Path) -> None:
+    npz, npy, h5 = paths = [tmp_path / name for name in ("a.npz", "a.npy", "a.h5")]
+
+    def save(*t: float) -> None:
+        np.savez(npz, t=np.array(t), x=[0] * len(t), y=[0] * len(t))
+        np.save(npy, np.array([(one, 0, 0) for one in t], [("t", "f8"), ("x", "i2"), ("y", "i2")]))
+        with h5py.File(h5, "w") as file:
+            file["events/t"], file["events/x"], file["events/y"] = t, [0] * len(t), [0] * len(t)
+
+    for path in paths:
+        save(0.0, 1500.0, 3000.0)
+        with pytest.raises(FormatError, match=r"floats that are all whole, such as 1500; .*unit='us'"):
+            read(path)
+        with pytest.raises(FormatError, match="floats that are all whole"):
+            next(stream(path, count=2))
+        assert whole(path, unit="us").t.tolist() == [0, 1500, 3000]
+        assert whole(path, unit="s").t.tolist() == [0, 1_500_000_000, 3_000_000_000]
+        save(*[0.0] * 70_000, 1.0, 1.25)  # a fraction behind the first block
+        assert whole(path).t[-2:].tolist() == [1_000_000, 1_250_000]
+        save(0.0, 0.0)
+        assert whole(path).t.tolist() == [0, 0]
+
+
 def test_a_structured_array_is_read(long: Events, tmp_path: Path) -> None:
     dtype = np.dtype([("x", "<i2"), ("y", "<i2"), ("t", "<i8"), ("p", "?")])  # that of tonic
     array = np.zeros(len(long), dtype)

@@ -20,15 +20,19 @@ SHA, MD5 = hashlib.sha256(DATA).hexdigest(), hashlib.md5(DATA).hexdigest()
 
 
 class Server(BaseHTTPRequestHandler):
-    """`/good`, `/noranges` (always all of it), `/breaks` (100,000 bytes an answer), `/stuck`, `/other`, else 404."""
+    """`/good`, `/noranges` (always all of it), `/breaks` (100,000 bytes an answer), `/stuck`, `/other`, else 404.
 
+    `/stalls` gives 10,000 bytes an answer and then says nothing more.
+    """
+
+    over: ClassVar[threading.Event] = threading.Event()
     asked: ClassVar[list[tuple[str, str | None]]] = []
 
     def do_GET(self) -> None:
         wanted = self.headers.get("Range")
         self.asked.append((self.path, wanted))
         data = {"/other": b"something else"}.get(self.path, DATA)
-        if self.path not in ("/good", "/noranges", "/breaks", "/other", "/breaks-noranges", "/stuck"):
+        if self.path not in ("/good", "/noranges", "/breaks", "/other", "/breaks-noranges", "/stuck", "/stalls"):
             self.send_error(404)
             return
         start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted and "noranges" not in self.path else 0
@@ -41,7 +45,9 @@ class Server(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(data) - start))
         self.end_headers()
         most = 100_000 if self.path.startswith("/breaks") else 0 if self.path == "/stuck" else len(data)
-        self.wfile.write(data[start : start + most])
+        self.wfile.write(data[start : start + (10_000 if self.path == "/stalls" else most)])
+        if self.path == "/stalls":
+            self.over.wait(60)
 
     def log_message(self, *_: Any) -> None:
         pass
@@ -50,10 +56,12 @@ class Server(BaseHTTPRequestHandler):
 @pytest.fixture
 def site() -> Iterator[str]:
     Server.asked.clear()
+    Server.over.clear()
     server = ThreadingHTTPServer(("127.0.0.1", 0), Server)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     yield f"http://127.0.0.1:{server.server_address[1]}"
+    Server.over.set()
     server.shutdown()
     thread.join()
     server.server_close()
@@ -124,6 +132,21 @@ def test_a_broken_download_is_kept_for_the_next_mirror(site: str, tmp_path: Path
     download([f"{site}/breaks-noranges", f"{site}/good"], tmp_path / "a.bin", SHA)
     assert (tmp_path / "a.bin").read_bytes() == DATA
     assert Server.asked[-1] == ("/good", "bytes=100000-")
+
+
+def test_a_server_that_stalls_is_left_for_the_next_mirror(
+    site: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("spikelab.events.download._BLOCK", 5_000)
+    download([f"{site}/stalls", f"{site}/good"], tmp_path / "a.bin", SHA, timeout_s=0.3)
+    assert (tmp_path / "a.bin").read_bytes() == DATA
+    assert Server.asked == [("/stalls", None), ("/stalls", "bytes=10000-"), ("/good", "bytes=20000-")]
+    # The last one is asked as long as it gives more.
+    (tmp_path / "b").mkdir()
+    Server.asked.clear()
+    part(tmp_path / "b").write_bytes(DATA[:250_000])
+    download([f"{site}/stalls"], tmp_path / "b" / "a.bin", SHA, timeout_s=0.3)
+    assert len(Server.asked) == 5
 
 
 def test_a_file_of_another_checksum_is_refused_and_kept(site: str, tmp_path: Path) -> None:

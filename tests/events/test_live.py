@@ -105,6 +105,32 @@ def test_a_consumer_that_is_too_slow_gets_the_newest_windows_and_the_numbers() -
         live.close()
 
 
+def test_a_clock_that_leaps_ahead_is_not_blamed_on_the_consumer() -> None:
+    fed, hour = Fed(), 3_600_000_000
+    with Live(fed, (4,), "10 s", latency="20 s") as live:
+        fed.give(Events.from_columns([500, 600], [1, 1], shape=(4,)))
+        fed.give(Events.from_columns([hour], [1], shape=(4,)))
+        fed.give(None)
+        live._thread.join(60)
+        windows = list(live)
+        assert [len(w.events) for w in windows if len(w.events)] == [1] and live.counts.dropped == 2
+        with pytest.warns(
+            UserWarning, match=r"the sensor's clock leapt ahead .* by up to (3600\.0|35\d\d\.\d) s"
+        ) as told:
+            live.close()
+    assert told[0].filename == __file__
+
+
+def test_warnings_point_to_who_closed_it() -> None:
+    slow = some(2000, span=1_000_000, start=0)
+    with (
+        pytest.warns(UserWarning, match="because the consumer was too slow") as told,
+        Live([slow], (20, 20), "10 ms", latency="50 ms", most=64) as live,
+    ):
+        list(live)
+    assert [one.filename for one in told] == [__file__]
+
+
 def test_a_queue_that_is_full_drops_the_oldest_and_counts_them() -> None:
     events = some(1000, span=9_000, start=0)
     fed = Fed()

@@ -65,7 +65,7 @@ def test_a_silent_recording_survives() -> None:
     ("data", "message", "offset"),
     [
         (b"", "found an empty file", 0),
-        (b"\1", "found 1 bytes after the last whole record", 0),
+        (b"\1", "found 1 byte after the last whole record", 0),
         (bytes(7), "found 2 bytes after", 5),
         (bytes([0, 0, 0, 0, 9]) + bytes([33, 34, 0, 0, 9]), "found an event outside the sensor of 34 x 34", 5),
         (bytes([34, 0, 0, 0, 9]), "found an event outside", 0),

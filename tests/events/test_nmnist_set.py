@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from spikelab.errors import FormatError
-from spikelab.events import Events, nmnist, nmnist_set
+from spikelab.events import FORMATS, Events, nmnist, nmnist_set
 
 NAMES = ["Train/3/00002.bin", "Train/0/00010.bin", "Test/0/00001.bin"]
 
@@ -53,6 +53,30 @@ def test_a_full_set_has_the_events_of_the_manifest(shared: Path, expected: dict[
         found = {"samples": len(recordings), "events": sum(len(events) for events in recordings)}
         assert found == expected[name]
         assert len(np.unique(recordings.metadata["index"])) == len(recordings)
+
+
+@pytest.mark.parametrize("kind", ["folder", "archive"])
+def test_recordings_of_other_formats_are_not_passed_over(kind: str, folder: Path) -> None:
+    def place() -> Path:
+        if kind == "folder":
+            return folder
+        with zipfile.ZipFile(folder.parent / "mixed.zip", "w") as file:
+            for path in folder.rglob("*.*"):
+                file.write(path, path.relative_to(folder))
+        return folder.parent / "mixed.zip"
+
+    (folder / "Train" / "labels.npy").touch()
+    with pytest.warns(UserWarning, match=r"passed over files .*1, such as Train/labels\.npy"):
+        assert len(nmnist_set.read(place())) == 3
+    (folder / "Test" / "a.AEDAT4").touch()
+    (folder / "Test" / "b.raw").touch()
+    with pytest.raises(FormatError, match=r"other formats beside \.bin files \(2, such as Test/a\.AEDAT4"):
+        nmnist_set.read(place())
+
+
+def test_every_suffix_of_a_recording_is_known() -> None:
+    suffixes = {suffix for one in FORMATS.values() for suffix in one.suffixes}
+    assert suffixes - {".bin", ".csv", ".txt"} == nmnist_set.OTHERS | nmnist_set.UNSURE
 
 
 def test_nothing_to_read_is_an_error(tmp_path: Path) -> None:

@@ -88,8 +88,19 @@ def test_what_is_lost_comes_late_or_is_foreign_is_counted() -> None:
         found = list(receiver)
         assert receiver.refused == 2 and "hello" in receiver.reason
         assert receiver.lost == 100 + 200 and receiver.received == sum(map(len, found)) == 600
-        with pytest.warns(UserWarning, match="300 events did not come, 2 datagrams were refused"):
+        with pytest.warns(UserWarning, match="300 events did not come, 2 datagrams were refused") as told:
             receiver.close()
+    assert told[0].filename == __file__
+
+    def listen() -> None:
+        with Receiver(events.shape) as receiver, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            for datagram in (b"hello", parts[4]):
+                sender.sendto(datagram, receiver.address)
+            list(receiver)
+
+    with pytest.warns(UserWarning, match="0 events did not come, 1 datagrams were refused") as told:
+        listen()
+    assert told[0].filename == __file__
 
 
 def test_a_closed_receiver_ends_and_a_taken_port_is_refused() -> None:
