@@ -70,7 +70,12 @@ def read(path: str | PathLike[str], shape: tuple[int, int] = nmnist.NMNIST) -> R
 def _recordings(
     path: Path, names: list[PurePosixPath], opener: Callable[[Sequence[str]], Opened], shape: tuple[int, int]
 ) -> Recordings:
-    beside = sorted(n for n in names if n.suffix.lower() in OTHERS | UNSURE and not n.name.startswith("."))
+    # Files of several uses count in the folders of classes only: an index of slices may lie in the set's own.
+    beside = sorted(
+        n
+        for n in names
+        if n.suffix.lower() in (OTHERS | UNSURE if len(n.parts) > 1 else OTHERS) and not n.name.startswith(".")
+    )
     names = [n for n in names if n.suffix == ".bin" and len(n.parts) > 1]
     names.sort(key=lambda n: (n.parts[:-2], n.stem, n.parent.name))
     if not names:
