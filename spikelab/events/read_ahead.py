@@ -22,7 +22,7 @@ class ReadAhead:
     Args:
         file: opened; it can be sought.
         start: first byte.
-        room: most bytes that are left of a piece, to come again before the next.
+        room: bytes that may be left of a piece, to come again before the next.
         threads: whether the file may be read by another thread; a data base of SQLite must not.
     """
 
@@ -58,15 +58,19 @@ class ReadAhead:
         """Give the next piece behind `rest`, and the size of the piece: 0 at the end of the file.
 
         Args:
-            rest: end of the array that was given before, at most `room` bytes.
+            rest: end of the array that was given before; one of more than `room` bytes costs a copy of the piece.
 
         Raises:
             OSError: the file cannot be read.
         """
         size = self._wait() or 0
         whole, begin = self._buffers[self._number], self._room - len(rest)
-        whole[begin : self._room] = rest
+        if begin < 0:  # a packet that the piece held in part
+            given = np.concatenate([rest, whole[self._room : self._room + size]])
+        else:
+            whole[begin : self._room] = rest
+            given = whole[begin : self._room + size]
         self._number = 1 - self._number
         if size:
             self._wait = self._begin()
-        return whole[begin : self._room + size], size
+        return given, size

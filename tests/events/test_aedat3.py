@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from spikelab.errors import FormatError, UnsupportedError
-from spikelab.events import detect, extras, read, stream
+from spikelab.events import detect, extras, read, read_ahead, stream
 
 HEADER = b"#!AER-DAT3.1\r\n#Format: RAW\r\n#Source 1: DVS128\r\n#!END-HEADER\r\n"
 SLIDER = "recordings/aedat31/converted_slider_depth_50k_v31.aedat"
@@ -58,6 +58,26 @@ def test_packets_of_polarity_are_joined(tmp_path: Path) -> None:
     assert detect(path) == "aedat3"
     path.write_bytes(HEADER)
     assert len(read(path)) == 0
+
+
+@pytest.mark.parametrize(("piece", "long"), [(256, 512), (256, 1 << 30), (5000, 1 << 30), (1 << 20, 4 << 20)])
+def test_packets_lie_across_the_pieces_in_which_a_file_is_read(
+    piece: int, long: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(read_ahead, "_PIECE", piece)
+    monkeypatch.setattr(read_ahead, "_LONG", long)
+    times = np.arange(700_000 if piece > 5000 else 7000)
+    words = np.empty((len(times), 2), "<u4")
+    words[:, 0], words[:, 1] = (times % 128) << 17 | (times % 90) << 2 | (times % 2) << 1 | 1, times
+    size, path = 1000 if piece <= 5000 else 8192, tmp_path / "a.aedat"
+    with path.open("wb") as file:
+        file.write(HEADER)
+        for start in range(0, len(words), size):
+            part = words[start : start + size]
+            file.write(struct.pack("<hhiiiiii", 1, 1, 8, 4, 0, len(part), len(part), len(part)) + part.tobytes())
+    events = read(path)
+    assert np.array_equal(events.t, times) and np.array_equal(events.array["x"], times % 128)
+    assert sum(len(part) for part in stream(path, count=1234)) == len(times)
 
 
 def test_what_lies_beside_the_events_is_given(tmp_path: Path) -> None:
