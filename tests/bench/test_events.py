@@ -18,7 +18,7 @@ from spikelab.bench.lines import Missing, Size
 from spikelab.bench.peers.reading import READERS
 from spikelab.bench.timing import Settings
 from spikelab.errors import UnsupportedError
-from spikelab.events import Events, files, nmnist, read
+from spikelab.events import Events, files, nmnist, read, stream
 
 pytestmark = pytest.mark.skipif(not RECORDING.is_file(), reason="the recording is in a checkout only")
 SHORT = Settings(rounds=3, warm=0)
@@ -43,12 +43,23 @@ def test_times_are_stretched_to_whole_periods() -> None:
     assert (1 << 24) - 20_000 < last < 1 << 24
 
 
+@pytest.fixture(scope="module")
+def long() -> Events:
+    """As many as fill several of the pieces in which files are read: 1,300,000 events."""
+    return repeated(RECORDING, 1_300_000)
+
+
 @pytest.mark.parametrize("one", FILES, ids=lambda one: one.title)
-def test_every_file_of_the_benchmark_holds_the_same_events(one: EventFile, events: Events, tmp_path: Path) -> None:
-    few = Events(events.array[290_000:], events.shape)
-    found = read(one.make(few, tmp_path, "few"))
-    fitted = one.fitted(Events(few.array[: int(len(few) * one.share)], few.shape))
-    assert isinstance(found, Events)
+def test_every_file_of_the_benchmark_holds_the_same_events(one: EventFile, long: Events, tmp_path: Path) -> None:
+    path = one.make(long, tmp_path, "long")
+    fitted = one.fitted(Events(long.array[: int(len(long) * one.share)], long.shape))
+    found = read(path)
+    assert isinstance(found, Events) and path.stat().st_size > 1 << 21
+    start = 0
+    for part in stream(path, count=300_001):
+        assert np.array_equal(part.array, found.array[start : start + len(part)])
+        start += len(part)
+    assert start == len(found)
     for name in ("t", "x", "y", "p"):
         assert (found.array[name] == fitted.array[name]).all(), name
 
