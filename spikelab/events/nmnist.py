@@ -41,6 +41,11 @@ class _Bin:
     sorted: bool
     contents: bytes | None = None
 
+    @property
+    def most(self) -> int:
+        """Number of records."""
+        return (file_size(self.path) if self.contents is None else len(self.contents)) // _RECORD
+
     def blocks(self) -> Iterator[NDArray[np.void]]:
         from spikelab.events.nmnist_kernel import records, resume
 

@@ -72,6 +72,11 @@ class _Text:
     order: tuple[int, ...]
     power: int
 
+    @property
+    def most(self) -> int:
+        """As many as the bytes could hold: a line has four numbers of a digit or more."""
+        return file_size(self.path) // 8 + 1
+
     def blocks(self) -> Iterator[NDArray[np.void]]:
         from spikelab.events.text_kernel import LINE, OWN_STATE, events, resume
         from spikelab.events.words import OWN
