@@ -8,7 +8,7 @@ import numpy as np
 
 from spikelab.events.compiled import compiled, inlined
 from spikelab.events.event_kernel import put
-from spikelab.events.words import BACK, HEIGHT, LAST, ORDERED, OUTSIDE, OWN, WIDTH
+from spikelab.events.words import BACK, HEIGHT, LAST, OFFSET, ORDERED, OUTSIDE, OWN, SIZE, WIDTH
 from spikelab.events.wrap_kernel import RANGE, unwrapped
 
 __all__ = [
@@ -114,13 +114,16 @@ def _compiled(davis: bool, record: int) -> Any:
                 if ordered and t < last:
                     code = BACK
                     break
-                if careful and seen > 0 and t - _GAP > last and place + 2 * record <= end:
-                    address = _address(data, place + record, record)
-                    foreign = address >> 31 == 0 and address & 0x3FF != 0 if davis else address >> 16 != 0
-                    behind = low - _word(data, place + 2 * record - 4)
-                    if foreign or 0 < behind <= _HALF:  # more would be a wrap
-                        code = JUMP
-                        break
+                if careful and seen > 0 and t - _GAP > last:
+                    if place + 2 * record <= end:
+                        address = _address(data, place + record, record)
+                        foreign = address >> 31 == 0 and address & 0x3FF != 0 if davis else address >> 16 != 0
+                        behind = low - _word(data, place + 2 * record - 4)
+                        if foreign or 0 < behind <= _HALF:  # more would be a wrap
+                            code = JUMP
+                            break
+                    elif state[OFFSET] + end < state[SIZE]:
+                        break  # what may speak against this time comes with the next piece
                 put(out, count, t, x, y, p != 0)
                 count += 1
                 last = t

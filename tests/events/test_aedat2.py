@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from spikelab.errors import FormatError, UnsupportedError
-from spikelab.events import Events, detect, extras, read, stream
+from spikelab.events import Events, detect, extras, read, read_ahead, stream
 
 OBJECTS = [f"labelled/dvs128_objects/{name}.aedat" for name in ("Caixa", "Celular", "Tesoura")]
 RECORDINGS = [
@@ -221,6 +221,27 @@ def test_a_stream_gives_what_read_gives(shared: Path) -> None:
         assert len(parts) > 2
         assert np.array_equal(np.concatenate([part.t for part in parts]), whole.t)
         assert np.array_equal(np.concatenate([part.x for part in parts]), whole.x)
+
+
+@pytest.mark.parametrize("mode", ["truncate", "skip"])
+def test_a_time_far_ahead_is_judged_alike_at_the_edge_of_a_piece(
+    mode: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A record thrown far ahead, and a record behind it that says so: in whichever piece that one comes.
+    good = [(k % 90 << 8 | k % 60 << 1, 1000 + 10 * k) for k in range(200)]
+    for broken in range(150, 158):
+        records = [*good]
+        records[broken] = (records[broken][0], 1_500_000_000)
+        path = tmp_path / f"{broken}.aedat"
+        path.write_bytes(file_of(records))
+        with pytest.warns(UserWarning, match="far ahead"):
+            whole = read(path, errors=mode)
+        for piece in (61, 64, 1208):
+            monkeypatch.setattr(read_ahead, "_PIECE", piece)
+            with pytest.warns(UserWarning, match="far ahead"):
+                parts = [part.array for part in stream(path, count=10, errors=mode)]
+            assert np.array_equal(np.concatenate(parts), whole.array), (broken, piece)
+            monkeypatch.undo()
 
 
 def test_headers_that_are_not_there_are_named(tmp_path: Path) -> None:
