@@ -155,11 +155,12 @@ def _member(path: Path, archive: zipfile.ZipFile, name: str) -> bytes:
                 f"found {name} packed with method {info.compress_type}; expected stored or deflated; pack it again",
                 info.header_offset,
             )
-        if info.file_size > _MOST_INFLATION * info.compress_size + 64:
+        whole = path.stat().st_size
+        if info.compress_size > whole or info.file_size > _MOST_INFLATION * info.compress_size + 64:
             raise FormatError(
                 path,
-                f"found {info.file_size} bytes promised by {name}, packed in {info.compress_size}; expected less; "
-                "the archive is damaged",
+                f"found {info.file_size} bytes promised by {name}, packed in {info.compress_size} of {whole}; expected "
+                "less; the archive is damaged",
                 info.header_offset,
             )
         with archive.open(info) as member:

@@ -112,6 +112,15 @@ def test_a_bomb_is_not_unpacked(tmp_path: Path) -> None:
         nmnist_set.read(tmp_path / "a.zip")[0]
 
 
+def test_sizes_beyond_the_archive_set_no_memory_aside(archive: Path) -> None:
+    data = bytearray(archive.read_bytes())
+    entry = data.index(b"PK\1\2")  # of the first recording, in the directory
+    data[entry + 20 : entry + 28] = (1 << 31).to_bytes(4, "little") * 2  # packed, unpacked
+    archive.write_bytes(data)
+    with pytest.raises(FormatError, match=r"found 2147483648 bytes promised by .*, packed in 2147483648 of \d+"):
+        list(nmnist_set.read(archive))
+
+
 def test_other_packings_are_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_LZMA) as file:
         file.writestr("0/1.bin", nmnist.encode(sample(0)))
